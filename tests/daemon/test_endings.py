@@ -1,0 +1,97 @@
+"""However the daemon ends, its exit code is true."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.daemon.places import ALPHA, Place, fresh, log_has
+from tests.stack.processes import until
+from tests.stack.receiver import Receiver, hang
+from watcher.ledger.opening import path_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stack.daemon import Daemon
+    from tests.toy.electrum import ToyElectrum
+
+STOP_SECONDS = 10
+
+
+async def ends_well(daemon: Daemon, number: signal.Signals) -> None:
+    began = time.monotonic()
+    daemon.child.signal(number)
+    assert await daemon.child.ended(within=STOP_SECONDS + 2) == 0, daemon.child.tail()
+    assert time.monotonic() - began < STOP_SECONDS
+    assert "Traceback" not in daemon.child.tail()
+    assert not (daemon.directory / "state" / "control.sock").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_a_quiet_daemon_with_0(
+    number: signal.Signals, toy: ToyElectrum, tmp_path: Path
+) -> None:
+    async with Place(tmp_path, {"home": toy.url}).daemon() as daemon:
+        await fresh(daemon)
+        await ends_well(daemon, number)
+
+
+async def test_a_signal_ends_it_during_the_first_reading(toy: ToyElectrum, tmp_path: Path) -> None:
+    toy.stall()
+    async with Place(tmp_path, {"home": toy.url}).daemon() as daemon:
+
+        async def connected() -> bool:
+            return toy.connections > 0
+
+        await until(connected, within=10, what="a connection")
+        await ends_well(daemon, signal.SIGTERM)
+
+
+async def test_a_signal_ends_it_while_a_receiver_hangs(toy: ToyElectrum, tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.answer = hang
+        async with Place(tmp_path, {"home": toy.url}, receiver.url).daemon() as daemon:
+            await fresh(daemon)
+
+            async def asked() -> bool:
+                return bool(receiver.received)
+
+            await until(asked, within=10, what="a delivery")
+            await ends_well(daemon, signal.SIGTERM)
+        pending = await daemon.command("deliveries", "--state", "pending")
+        assert "watch.baselined" in pending.out
+
+
+async def test_a_signal_ends_it_while_it_is_still_starting(toy: ToyElectrum, tmp_path: Path) -> None:
+    daemon = Place(tmp_path, {"home": toy.url}).daemon()
+    daemon.child.start()
+    try:
+
+        async def locked() -> bool:
+            return (tmp_path / "state" / "lock").exists()
+
+        await until(locked, within=10, what="the lock")
+        await ends_well(daemon, signal.SIGTERM)
+    finally:
+        daemon.kill()
+
+
+async def test_what_nobody_expected_is_4_with_its_name_and_where_to_report(
+    toy: ToyElectrum, tmp_path: Path
+) -> None:
+    async with Place(tmp_path, {"home": toy.url}).daemon() as daemon:
+        await fresh(daemon)
+        with closing(sqlite3.connect(path_in(tmp_path / "state"))) as connection:
+            connection.execute("ALTER TABLE events RENAME TO gone")
+        toy.chain.pay(ALPHA, 10_000)
+        assert await daemon.child.ended(within=15) == 4
+        last = daemon.child.log.read_text().splitlines()[-1]
+        assert last.startswith("watcher: unexpected OperationalError")
+        assert "https://github.com/treasury-watcher/" in last
+        await log_has(daemon, "Traceback")

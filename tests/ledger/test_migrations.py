@@ -1,0 +1,96 @@
+"""A migration that is cut short is done again; the copy made before it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlite_utils import Database
+
+from tests.ledger.disk import Disk
+from tests.ledger.lives import CUT, Start
+from tests.ledger.story import Story, open_eye
+from watcher.bitcoin.networks import Network
+from watcher.ledger import schema
+from watcher.ledger.opening import LedgerUnusableError, create_or_open, path_in
+from watcher.ledger.sqlite import open_still
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.ledger.conftest import Nursery
+
+STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory with a ledger of version 1 that a story was told."""
+    state = tmp_path_factory.mktemp("old")
+    story = Story(7)
+    eye = open_eye(state, story)
+    for _ in range(STEPS):
+        story.advance()(eye)
+    eye.close()
+    return state
+
+
+def content(path: Path) -> tuple[int, list[tuple[object, ...]]]:
+    """The version and the log of a database that is closed."""
+    with contextlib.closing(open_still(path)) as ledger:
+        assert ledger.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        rows = ledger.execute("SELECT sequence, id, body FROM events ORDER BY sequence").fetchall()
+        return ledger.execute("PRAGMA user_version").fetchone()[0], [tuple(row) for row in rows]
+
+
+def copies(state: Path) -> list[Path]:
+    return list(state.glob("ledger.sqlite.v*[0-9]"))
+
+
+def operations(newer: Nursery, old: Path, folder: Path) -> int:
+    """How much there is to cut in a migration."""
+    disk = Disk(shutil.copytree(old, folder / "whole"))
+    assert newer.live(Start(str(folder / "whole"), str(folder / "journal"))) == 0
+    return disk.play((folder / "journal").read_bytes())
+
+
+@pytest.mark.parametrize("cut", ["the process killed", "the power cut"])
+def test_a_migration_cut_short_is_completed_at_the_next_start(
+    newer: Nursery, old: Path, tmp_path: Path, cut: str
+) -> None:
+    rng = Random(cut)
+    version, log = content(path_in(old))
+    assert version == 1
+    journal = tmp_path / "journal"
+    whole = operations(newer, old, tmp_path)
+    for at in sorted(rng.sample(range(1, whole), 25)):
+        state = shutil.copytree(old, tmp_path / f"state {at}")
+        disk = Disk(state)
+        assert newer.live(Start(str(state), str(journal), at)) == CUT
+        if cut == "the power cut":
+            disk.play(journal.read_bytes())
+            state = tmp_path / f"cut {at}"
+            disk.cut(state, rng)
+        assert all(content(copy) == (1, log) for copy in copies(state))
+        assert newer.live(Start(str(state))) == 0
+        assert content(path_in(state)) == (2, log)
+        assert [content(copy) for copy in copies(state)] == [(1, log)]
+
+
+def test_a_ledger_of_a_newer_version_is_refused_and_its_copy_is_named(
+    newer: Nursery, old: Path, tmp_path: Path
+) -> None:
+    state = shutil.copytree(old, tmp_path / "state")
+    assert newer.live(Start(str(state))) == 0
+    before = path_in(state).read_bytes()
+    with pytest.raises(LedgerUnusableError, match="newer version"):
+        create_or_open(state, Network.REGTEST, 0)
+    assert path_in(state).read_bytes() == before
+
+
+def test_the_version_counts_the_migrations() -> None:
+    names = [m.name for m in schema.migrations.pending(Database(memory=True))]
+    assert [int(name[1:4]) for name in names] == list(range(1, schema.VERSION + 1))

@@ -1,0 +1,101 @@
+"""A source on a branch of the same work neither lags nor lies, and counts for what lies below the fork."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tests.pool.rig import TREASURY, electrum, pool
+from tests.toy.chain import ToyChain
+from tests.toy.electrum import ToyElectrum
+from tests.toy.keys import Key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.pool.rig import Pool
+
+SATS = 50_000
+
+
+def twins(key: Key) -> tuple[ToyChain, ToyChain]:
+    """Two chains with the same blocks so far."""
+    chains = (ToyChain(), ToyChain())
+    for chain in chains:
+        chain.pay(key.script, SATS)
+        chain.mine(3)
+    assert chains[0].tip == chains[1].tip
+    return chains
+
+
+def part(one: ToyChain, two: ToyChain, depth: int) -> None:
+    """The second mines as many other blocks: a transaction that the first does not have is in them."""
+    one.mine(depth)
+    two.pay(b"\x51\x51", 1_000)
+    two.mine(depth)
+    assert one.height == two.height
+    assert one.tip != two.tip
+
+
+@asynccontextmanager
+async def parted(
+    one: ToyChain, two: ToyChain, state: Path, scripts: list[bytes]
+) -> AsyncIterator[tuple[Pool, ToyElectrum]]:
+    """A watch on a server of each, and the second of them."""
+    async with (
+        ToyElectrum(one) as first,
+        ToyElectrum(two) as second,
+        pool(state, electrum({"one": first, "two": second}), scripts) as here,
+    ):
+        yield here, second
+
+
+async def test_it_counts_towards_the_quorum_at_the_block_where_the_branches_part(tmp_path: Path) -> None:
+    key = Key(7)
+    one, two = twins(key)
+    shared = one.tip
+    part(one, two, 3)
+    async with parted(one, two, tmp_path, [key.script]) as (here, _):
+        await here.baselined()
+        complete = here.watch.complete[TREASURY]
+        assert (complete.block, complete.sources) == (shared, ("one", "two"))
+        assert sorted(here.watch.fresh_sources()) == ["one", "two"]
+        assert here.balance == (SATS, 0)
+        assert not here.watch.conduct.strikes
+
+
+async def test_it_does_not_count_any_more_when_ours_has_more_work(tmp_path: Path) -> None:
+    key = Key(7)
+    one, two = twins(key)
+    part(one, two, 3)
+    async with parted(one, two, tmp_path, [key.script]) as (here, _):
+        await here.baselined()
+        ours = one if here.watch.tip == one.tip else two
+        ours.mine()
+        await here.happens(lambda: here.watch.tip == ours.tip, "the longer branch")
+        await here.happens(lambda: len(here.watch.fresh_sources()) == 1, "one of them fresh")
+
+
+async def test_it_is_not_accused_of_hiding_what_is_in_a_block_it_does_not_have(tmp_path: Path) -> None:
+    key, other = Key(7), Key(8)
+    one, two = twins(key)
+    async with parted(one, two, tmp_path, [key.script, other.script]) as (here, second):
+        await here.baselined()
+        paid = one.pay(other.script, SATS)
+        one.mine()
+        await here.happens(lambda: bool(here.told("tx.confirmed")), "the inflow")
+        part_two = two.pay(key.script, 1_000)  # and the other way round: in no block of ours
+        two.mine()
+        assert one.height == two.height
+        second.notify()
+        for _ in range(5):
+            await here.sweep()
+        assert here.balance == (2 * SATS, 0)
+        assert not here.watch.conduct.strikes
+        assert not here.told("chain.reorganized")
+        assert [event.txid for event in here.told("tx.confirmed")] == [paid]
+        two.mine()
+        await here.happens(lambda: bool(here.told("chain.reorganized")), "the longer branch")
+        assert two.height_of(part_two) == two.height - 1
+        await here.happens_by_sweeping(lambda: here.balance[0] == SATS + 1_000, "what is in it")

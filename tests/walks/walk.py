@@ -1,0 +1,115 @@
+"""A walk: a random life of a small Bitcoin, looked at in every manner, and the laws that judge the ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from tests.walks.eye import Eye
+from tests.walks.world import World, script
+from watcher.bitcoin.transactions import parse_transaction
+from watcher.ledger.verify import verify
+
+STEPS: Final = 200
+# seeds of each file: in `make check`, in `make test`, and others in `make fuzz`
+QUICK, USUAL, MANY = 6, 100, 5_000
+BATCH: Final = 100
+TREASURIES = {
+    "alpha": [script(f"alpha {i}") for i in range(3)],
+    "beta": [script(f"beta {i}") for i in range(2)],
+}
+
+
+def check_sums(eye: Eye) -> None:
+    """For every prefix of the log the plain sum of deltas is the balance it states."""
+    sums = {name: [0, 0] for name in eye.world.treasuries}
+    rows = eye.connection.execute("SELECT sequence, type, treasury, body FROM events ORDER BY sequence")
+    for expected, row in enumerate(rows, 1):
+        assert row["sequence"] == expected
+        data = json.loads(row["body"])
+        assert ("delta_sats" in data) == row["type"].startswith(("tx.", "watch."))
+        if "delta_sats" not in data:
+            continue
+        total = sums[row["treasury"]]
+        total[0] += data["delta_sats"]["confirmed"]
+        total[1] += data["delta_sats"]["pending"]
+        if data["balance_sats"] is not None:
+            assert [data["balance_sats"]["confirmed"], data["balance_sats"]["pending"]] == total
+    for name, total in sums.items():
+        row = eye.connection.execute(
+            "SELECT confirmed, pending FROM treasuries WHERE name = ?", (name,)
+        ).fetchone()
+        assert [row["confirmed"], row["pending"]] == total
+
+
+def check_balances(eye: Eye) -> None:
+    """What the log adds up to is what the scripts hold."""
+    for name in eye.world.treasuries:
+        row = eye.connection.execute(
+            "SELECT confirmed, pending FROM treasuries WHERE name = ?", (name,)
+        ).fetchone()
+        assert (row["confirmed"], row["pending"]) == eye.world.balance(name)
+
+
+def check_coinbases(eye: Eye) -> None:
+    """No coinbase is in another's story: their inputs look alike, and are no coin to compete for."""
+    rows = eye.connection.execute("SELECT txid, raw FROM transactions")
+    coinbases = {row["txid"] for row in rows if parse_transaction(row["raw"]).is_coinbase}
+    stories: dict[str | None, str] = {}
+    for event in eye.events:
+        if event.txid is not None and event.txid in coinbases:
+            assert stories.setdefault(event.incident, event.txid) == event.txid
+            assert "by" not in event.data
+
+
+def look_somehow(eye: Eye) -> None:
+    """One of the manners in which news may arrive."""
+    rng = eye.world.rng
+    manner = rng.random()
+    if manner < 0.3:
+        return  # skipped: several things happen between two looks
+    some = {s for s in eye.scripts if rng.random() < 0.5}
+    eye.look(some if manner < 0.5 else None, chain_first=manner > 0.85)
+    if manner > 0.7:
+        again = eye.look()  # seen twice, told once
+        assert [e.type for e in again if e.type != "tx.dropped"] == []
+    if manner > 0.95:
+        eye.now_ms += 3_600_000
+
+
+def check_baseline(eye: Eye) -> None:
+    """A ledger that begins now arrives at the same balances."""
+    fresh = Eye(eye.world, "fresh")
+    fresh.look()
+    check_balances(fresh)
+    assert {e.type for e in fresh.events} == {"watch.baselined"}
+
+
+def walk(seed: int, *, changing: bool) -> None:
+    """A random life, looked at by one watcher or by two with different downtimes."""
+    world = World(seed, TREASURIES)
+    rng = world.rng
+    eyes = [Eye(world, "one"), Eye(world, "two")][: 2 if seed % 4 == 0 else 1]
+    for eye in eyes:
+        eye.look()
+    for _ in range(STEPS):
+        world.step()
+        if changing and rng.random() < 0.08:
+            world.relist()
+            for eye in eyes:
+                eye.list(world.treasuries)
+        for eye in eyes:
+            look_somehow(eye)
+    meanings: dict[str, tuple[object, ...]] = {}
+    for eye in eyes:
+        eye.settle()
+        check_sums(eye)
+        check_balances(eye)
+        check_coinbases(eye)
+        assert verify(eye.connection).failures == []
+        for event in eye.events:
+            meaning = (event.type, event.treasury, event.txid, event.flow, event.data.get("amount_sats"))
+            if event.txid is not None:
+                assert meanings.setdefault(event.id, meaning) == meaning
+        assert len({e.id for e in eye.events}) == len(eye.events)
+    check_baseline(eyes[0])

@@ -1,0 +1,78 @@
+"""The outbox with the senders of the config in force; a reload exchanges them under it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from watcher.delivery.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    from watcher.delivery.endpoint import Sender
+    from watcher.delivery.outbox import Observer, Store, Timing
+
+FINISH_SECONDS: Final = 6.0  # for running attempts, before their senders are exchanged or the daemon ends
+
+
+class Deliveries:
+    """Runs an outbox; attempts under way are finished by the sender that began them."""
+
+    def __init__(
+        self, store: Store, senders: Mapping[str, Sender], *, timing: Timing, observer: Observer
+    ) -> None:
+        self._store = store
+        self._senders = senders
+        self._timing = timing
+        self._observer = observer
+        self._exchanged = asyncio.Event()
+        self._outbox = self._build()
+
+    def ring(self, endpoint: str) -> None:
+        """Something was committed for this endpoint."""
+        self._outbox.ring(endpoint)
+
+    def hold(self, endpoint: str) -> None:
+        """Start nothing more of what is borrowed for this endpoint."""
+        self._outbox.hold(endpoint)
+
+    def still_seconds(self) -> float:
+        """For how long some endpoint's lane has not looked for what is due."""
+        return self._outbox.still_seconds()
+
+    def exchange(self, senders: Mapping[str, Sender]) -> None:
+        """From here on send by these."""
+        self._senders = senders
+        self._exchanged.set()
+
+    async def run(self) -> NoReturn:
+        """Deliver, for ever."""
+        while True:
+            async with AsyncExitStack() as stack:
+                for sender in self._senders.values():
+                    await stack.enter_async_context(sender)
+                running = asyncio.create_task(self._outbox.run(), name="outbox")
+                exchanged = asyncio.create_task(self._exchanged.wait())
+                try:
+                    await asyncio.wait({running, exchanged}, return_when=asyncio.FIRST_COMPLETED)
+                    if running.done():
+                        running.result()
+                    await self._outbox.stop(FINISH_SECONDS)
+                finally:
+                    exchanged.cancel()
+                    running.cancel()
+                    await asyncio.wait({running})
+                    if not running.cancelled():
+                        running.exception()  # looked at: where two parts die at once, the other's is told
+            self._exchanged.clear()
+            self._outbox = self._build()
+
+    async def stop(self) -> None:
+        """Start nothing more; attempts under way get their time."""
+        await self._outbox.stop(FINISH_SECONDS)
+
+    def _build(self) -> Outbox:
+        return Outbox(self._store, self._senders, timing=self._timing, observer=self._observer)

@@ -1,0 +1,1 @@
+"""Bitcoin's own rules, pure: bytes in, facts or a refusal out."""

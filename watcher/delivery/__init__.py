@@ -1,0 +1,1 @@
+"""From a committed delivery to an endpoint's verdict."""

@@ -1,0 +1,184 @@
+"""The unit of work: an observation in, one transaction on the writer thread, what it told out.
+
+Nothing in here waits: what was known is read, folded, judged and written between one BEGIN and one
+COMMIT, so a crash leaves all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from watcher.bitcoin.types import Txid, Unconfirmed
+from watcher.core.events import Event
+from watcher.core.fiat import RateAt, no_rate
+from watcher.core.known import Flow, State
+from watcher.core.observation import Sighting
+from watcher.core.reconcile import reconcile
+from watcher.core.rules import Policy, decide, level_of
+from watcher.core.rules_types import Severity
+from watcher.ledger import chain, store
+from watcher.ledger.baseline import baseline
+from watcher.ledger.expectations import Expectations
+from watcher.ledger.load import load, load_transactions
+from watcher.ledger.transactions import index_known, row_ids, store_transactions
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from watcher.core.book import Climb
+    from watcher.core.known import KnownTransaction, Terms
+    from watcher.core.observation import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator has set that a commit depends on, and at which rate it tells amounts."""
+
+    terms: Terms
+    policy: Policy
+    external_url: str
+    rate: RateAt = no_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit told, and the endpoints that are owed something of it.
+
+    `strangers` are transactions that a source put into a script's history and that have nothing to do
+    with it, by their bytes.
+    """
+
+    events: tuple[Event, ...]
+    endpoints: frozenset[str]
+    strangers: tuple[Txid, ...] = ()
+
+
+def commit(connection: sqlite3.Connection, settings: Settings, seen: Observation) -> Committed:
+    """Fold `seen` into the ledger."""
+    if seen.chain is not None:
+        chain.advance(connection, seen.chain)
+    connection.execute(
+        """UPDATE watches SET anchor_height = ?, anchor_hash = ?
+           WHERE removed_ms IS NULL AND anchor_height IS NULL""",
+        (seen.tip.height, seen.tip.hash),
+    )
+    seen = _with_what_is_kept(connection, seen)
+    policy = settings.policy
+    rungs = {level_of(rung, policy.finality) for rule in policy.rules for rung in rule.at} | {policy.finality}
+    outcome = reconcile(load(connection, settings.terms, seen, rungs), seen)
+    store_transactions(connection, outcome, seen)
+    store.store_entries(connection, outcome.entries)
+    store.store_readings(connection, seen.readings.values(), seen.at_ms)
+    store.store_balances(connection, outcome.balances, seen.at_ms)
+    told = tell(connection, settings, outcome.events, outcome.climbs, seen.at_ms)
+    if seen.chain is not None and seen.chain.depth > 0:
+        connection.execute(
+            "INSERT INTO reorganizations (sequence, fork_height, depth) VALUES (?, ?, ?)",
+            (outcome.events[0].sequence, seen.chain.fork.height, seen.chain.depth),
+        )
+    counted = baseline(connection, settings.terms, seen.at_ms)
+    more = tell(connection, settings, counted, (), seen.at_ms)
+    return Committed(told.events + more.events, told.endpoints | more.endpoints, _strangers(connection, seen))
+
+
+def tell(
+    connection: sqlite3.Connection,
+    settings: Settings,
+    events: Sequence[Event],
+    climbs: Sequence[Climb],
+    at_ms: int,
+) -> Committed:
+    """Append events to the log and put what the rules make of them into the outbox."""
+    if not events and not climbs:
+        return Committed((), frozenset())
+    decision = decide(
+        settings.policy,
+        events,
+        climbs,
+        _told(connection, {e.incident for e in events if e.incident is not None}),
+        lambda sequence: _recall(connection, sequence),
+        Expectations(connection).recognise,
+    )
+    store.store_events(connection, events, decision.severities)
+    rate = settings.rate(at_ms)
+    store.store_notices(connection, decision.notices, settings.external_url, at_ms, rate=rate)
+    return Committed(tuple(events), frozenset(n.endpoint for n in decision.notices))
+
+
+def _with_what_is_kept(connection: sqlite3.Connection, seen: Observation) -> Observation:
+    """A script new to a treasury may have a past that the ledger holds already: it is not fetched again."""
+    new = connection.execute(
+        """SELECT s.scripthash, s.script_pubkey, s.id, w.treasury
+           FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
+           JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL WHERE w.baselined = 0""",
+        (json.dumps(list(seen.readings)),),
+    ).fetchall()
+    if not new:
+        return seen
+    past = frozenset[Txid]().union(*(seen.readings[row["scripthash"]].txids for row in new))
+    index_known(connection, {row["script_pubkey"]: row["id"] for row in new}, past)
+    known = load_transactions(connection, row_ids(connection, past - seen.sightings.keys()).values())
+    kept: dict[Txid, Sighting] = {}
+    for row in new:
+        for txid in seen.readings[row["scripthash"]].txids & known.keys():
+            entry = known[txid].entries.get(row["treasury"])
+            if entry is None or entry.state is State.LEFT:
+                sighting = _sighting(connection, known[txid])
+                if sighting is not None:
+                    kept[txid] = sighting
+    return replace(seen, sightings={**seen.sightings, **kept}) if kept else seen
+
+
+def _sighting(connection: sqlite3.Connection, known: KnownTransaction) -> Sighting | None:
+    if known.settled is None:
+        if not known.held:
+            return None
+        return Sighting(known.tx, Unconfirmed(), known.trust, known.sources)
+    branch = connection.execute(
+        "SELECT branch FROM transactions WHERE txid = ?", (known.tx.txid,)
+    ).fetchone()["branch"]
+    siblings = tuple(branch[i : i + 32][::-1].hex() for i in range(0, len(branch), 32))
+    return Sighting(known.tx, known.settled, known.trust, known.sources, known.block_time, siblings)
+
+
+def _told(connection: sqlite3.Connection, incidents: Iterable[str]) -> dict[str, dict[str, Severity]]:
+    """Who was sent anything of these incidents, and how loudly."""
+    rank = {"info": 0, "warning": 1, "critical": 2}
+    told: dict[str, dict[str, Severity]] = {}
+    for row in connection.execute(
+        """SELECT DISTINCT d.incident, d.endpoint, d.severity FROM json_each(?) j
+           JOIN deliveries d ON d.incident = j.value""",
+        (json.dumps(sorted(incidents)),),
+    ):
+        endpoints = told.setdefault(row["incident"], {})
+        old = endpoints.get(row["endpoint"], Severity.INFO)
+        endpoints[row["endpoint"]] = max(old, Severity(row["severity"]), key=lambda s: rank[s])
+    return told
+
+
+def _recall(connection: sqlite3.Connection, sequence: int) -> Event:
+    row = connection.execute("SELECT * FROM events WHERE sequence = ?", (sequence,)).fetchone()
+    return Event(
+        id=row["id"],
+        sequence=row["sequence"],
+        type=row["type"],
+        at_ms=row["at_ms"],
+        treasury=row["treasury"],
+        txid=Txid(row["txid"]),
+        incident=row["incident"],
+        flow=Flow(row["flow"]),
+        data=json.loads(row["body"]),
+    )
+
+
+def _strangers(connection: sqlite3.Connection, seen: Observation) -> tuple[Txid, ...]:
+    """Sighted, said to be on a script that was read, and not kept: they touch none of ours."""
+    claimed = {txid for reading in seen.readings.values() for txid in reading.txids} & seen.sightings.keys()
+    rows = connection.execute(
+        "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT txid FROM transactions)",
+        (json.dumps(sorted(claimed)),),
+    )
+    return tuple(Txid(row[0]) for row in rows)

@@ -1,0 +1,45 @@
+"""Whether alerts reach an endpoint: a condition that begins with the first one given up or refused."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from watcher.core.outbox import Accepted, Attempt, Dead, Refused
+from watcher.ledger.conditions import Condition, set_condition
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from watcher.ledger.commit import Settings
+
+KIND: Final = "endpoint"
+
+
+def judge(connection: sqlite3.Connection, settings: Settings, attempts: Sequence[Attempt]) -> frozenset[str]:
+    """Tell the other endpoints what these attempts, recorded already, show; those that are owed something.
+
+    A dead letter or a 410 begins it, the next success ends it; an attempt that is made again says nothing.
+    """
+    failing = connection.execute("SELECT 1 FROM conditions WHERE kind = ? LIMIT 1", (KIND,)).fetchone()
+    if failing is None and not any(isinstance(attempt.fate, Dead | Refused) for attempt in attempts):
+        return frozenset()
+    rows = connection.execute(
+        "SELECT d.id, d.endpoint FROM json_each(?) j JOIN deliveries d ON d.id = j.value",
+        (json.dumps([attempt.delivery for attempt in attempts]),),
+    )
+    endpoints = {row["id"]: row["endpoint"] for row in rows}
+    told: frozenset[str] = frozenset()
+    for attempt in attempts:
+        if isinstance(attempt.fate, Accepted | Dead | Refused):
+            name, accepted = endpoints[attempt.delivery], isinstance(attempt.fate, Accepted)
+            told |= set_condition(
+                connection,
+                settings,
+                Condition(KIND, name, "endpoint.failed", "endpoint.recovered"),
+                {"endpoint": name} if accepted else {"endpoint": name, "reason": attempt.outcome},
+                attempt.at_ms + attempt.took_ms,
+                holds=not accepted,
+            ).endpoints
+    return told

@@ -1,0 +1,111 @@
+"""Confirmed totals: what a treasury holds, and the lowest and highest it held on a day.
+
+A day is a UTC day by block time and order is the chain's, so a day's totals are those behind each block
+whose time is in it, and the one it began with. The record of a treasury begins with its first
+transaction, or where it has none with the block at which it was first read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.core.claims import Holds, Totals, judge
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from watcher.bitcoin.types import Sats
+    from watcher.core.claims import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Block times from `start` on and before `end`, in seconds."""
+
+    start: int
+    end: int
+
+
+def confirmed_totals(connection: sqlite3.Connection) -> dict[str, Sats]:
+    """What each treasury of the config holds; without those not yet read in full."""
+    rows = connection.execute(
+        "SELECT name, confirmed FROM treasuries WHERE listed = 1 AND baselined_ms IS NOT NULL"
+    )
+    return {row["name"]: row["confirmed"] for row in rows}
+
+
+def totals_of(connection: sqlite3.Connection, treasury: str, window: Window) -> Totals | None:
+    """The lowest and the highest total of the window; None where the ledger does not know it all.
+
+    Visits the treasury's whole book: to be asked once.
+    """
+    rows = connection.execute(
+        """SELECT t.block_height AS height, max(t.block_time) AS time, sum(e.amount) AS sats
+           FROM entries e JOIN transactions t ON t.id = e.tx
+           WHERE e.treasury = ? AND e.state = 'confirmed' GROUP BY t.block_height ORDER BY t.block_height""",
+        (treasury,),
+    ).fetchall()
+    holds = confirmed_totals(connection).get(treasury)
+    if holds is None or holds != sum(row["sats"] for row in rows):
+        return None
+    begins = rows[0]["time"] if rows else _first_read(connection, treasury)
+    if begins is None or begins >= window.end:
+        return None
+    found: list[Sats] = []
+    total = 0
+    for row in rows:
+        if row["time"] >= window.start and not found:
+            found.append(total)  # what the day began with
+        total += row["sats"]
+        if window.start <= row["time"] < window.end:
+            found.append(total)
+    return Totals(min(found), max(found)) if found else Totals(total, total)
+
+
+def _first_read(connection: sqlite3.Connection, treasury: str) -> int | None:
+    """The time of the block at which the treasury was first read, in seconds."""
+    row = connection.execute(
+        """SELECT h.raw FROM watches w JOIN headers h ON h.height = w.anchor_height
+           WHERE w.treasury = ? ORDER BY w.anchor_height LIMIT 1""",
+        (treasury,),
+    ).fetchone()
+    return None if row is None else int.from_bytes(bytes(row["raw"])[68:72], "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The totals that a claim was judged by; `whole` says that the day was over then."""
+
+    as_of: str
+    totals: Totals
+    whole: bool
+
+
+def judged_by(connection: sqlite3.Connection, treasury: str, claim: Claim) -> Totals | None:
+    """The totals of its day by which the claim was judged; None: it was not, or said something else then."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_key(treasury, claim.id),)).fetchone()
+    if row is None:
+        return None
+    as_of, lowest, highest, whole = json.loads(row["value"])
+    totals = Totals(lowest, highest)
+    stands = as_of == claim.as_of.isoformat() and (whole or bears_out(claim, totals))
+    return totals if stands else None
+
+
+def bears_out(claim: Claim, totals: Totals) -> bool:
+    """Whether the claim was true of these totals."""
+    return isinstance(judge(claim, totals, has_addresses=True), Holds)
+
+
+def keep_judged(connection: sqlite3.Connection, treasury: str, claim: str, by: Judged) -> None:
+    """A claim is judged once: keep by what."""
+    value = json.dumps([by.as_of, by.totals.lowest, by.totals.highest, by.whole])
+    connection.execute(
+        "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_key(treasury, claim), value)
+    )
+
+
+def _key(treasury: str, claim: str) -> str:
+    return f"claim:{treasury}/{claim}"

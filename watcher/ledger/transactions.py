@@ -1,0 +1,178 @@
+"""Keeps transactions with their proof: which coins they make and spend, and which scripts they touch."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from watcher.bitcoin.scripts import scripthash
+from watcher.bitcoin.transactions import parse_transaction
+from watcher.bitcoin.types import Confirmed, Outpoint, Txid
+from watcher.ledger.load import UNSETTLED
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Mapping
+
+    from watcher.bitcoin.transactions import Transaction
+    from watcher.bitcoin.types import Sats, Unconfirmed
+    from watcher.core.observation import Observation, Sighting
+    from watcher.core.reconcile import Outcome
+
+
+class _Coin(NamedTuple):
+    """An output that pays a script of ours: of which transaction and which script, by row."""
+
+    outpoint: Outpoint
+    tx: int
+    script: int
+    sats: Sats
+
+
+def store_transactions(connection: sqlite3.Connection, outcome: Outcome, seen: Observation) -> None:
+    """Each sighted transaction that matters, where it is now, and where the others are no longer."""
+    placed = {txid: position for txid, position in outcome.positions.items() if position is not None}
+    sighted = sorted(placed, key=lambda txid: not isinstance(placed[txid], Confirmed))
+    rivals = (outcome.rivals - outcome.positions.keys()) & seen.sightings.keys()
+    _keep(connection, [seen.sightings[txid] for txid in [*sighted, *sorted(rivals)]], placed, seen.at_ms)
+    connection.executemany(
+        """UPDATE transactions SET held = 0, displaced_by = NULL, block_height = NULL,
+           block_hash = NULL, block_index = NULL, block_time = NULL, branch = NULL
+           WHERE txid = ?""",
+        [(txid,) for txid, position in outcome.positions.items() if position is None],
+    )
+
+
+def _keep(
+    connection: sqlite3.Connection,
+    sightings: Collection[Sighting],
+    placed: Mapping[Txid, Confirmed | Unconfirmed],
+    at_ms: int,
+) -> None:
+    """Keep them, at their place if they have one.
+
+    One that is kept already may pay scripts that were not watched then; what it spends was noted with it.
+    """
+    if not sightings:
+        return
+    txids = [sighting.tx.txid for sighting in sightings]
+    kept = row_ids(connection, txids)
+    connection.executemany(
+        """INSERT INTO transactions (txid, raw, block_height, block_hash, block_index, block_time, branch,
+             held, trust, sources, first_seen_ms)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (txid) DO UPDATE SET displaced_by = NULL, block_height = excluded.block_height,
+             block_hash = excluded.block_hash, block_index = excluded.block_index,
+             block_time = excluded.block_time, branch = excluded.branch, held = excluded.held,
+             trust = excluded.trust, sources = excluded.sources""",
+        [
+            _row(sighting, placed.get(sighting.tx.txid), at_ms)
+            for sighting in sightings
+            if sighting.tx.txid in placed or sighting.tx.txid not in kept
+        ],
+    )
+    ids = kept if len(kept) == len(txids) else row_ids(connection, txids)
+    paid = {output.script_pubkey for sighting in sightings for output in sighting.tx.outputs}
+    scripts = _script_ids(connection, paid)
+    made = _coins_of(((ids[s.tx.txid], s.tx) for s in sightings), scripts)
+    _link(connection, made, {ids[s.tx.txid]: s.tx for s in sightings if s.tx.txid not in kept})
+
+
+def _row(sighting: Sighting, position: Confirmed | Unconfirmed | None, at_ms: int) -> tuple[object, ...]:
+    block: tuple[object, ...] = (None,) * 5
+    if isinstance(position, Confirmed):
+        branch = b"".join(bytes.fromhex(sibling)[::-1] for sibling in sighting.siblings)
+        block = (position.block.height, position.block.hash, position.index, sighting.block_time, branch)
+    held = position is not None and not isinstance(position, Confirmed)
+    told = (str(sighting.trust), json.dumps(sighting.sources), at_ms)
+    return (sighting.tx.txid, sighting.tx.stripped, *block, held, *told)
+
+
+def index_known(connection: sqlite3.Connection, scripts: Mapping[bytes, int], past: Collection[Txid]) -> None:
+    """Transactions kept before these scripts (by row) were watched pay or spend them too: note it.
+
+    `past` is what their histories hold. Also of transactions whose place is open: that the histories lack
+    them is what settles them.
+    """
+    rows = connection.execute(
+        f"""SELECT id, raw FROM transactions WHERE id IN (
+              SELECT t.id FROM json_each(?) j JOIN transactions t ON t.txid = j.value
+              UNION {UNSETTLED})""",  # noqa: S608 - a constant of ours
+        (json.dumps(list(past)),),
+    )
+    made = _coins_of(((row["id"], parse_transaction(row["raw"])) for row in rows), scripts)
+    _link(connection, made, {})
+
+
+def _coins_of(transactions: Iterable[tuple[int, Transaction]], scripts: Mapping[bytes, int]) -> list[_Coin]:
+    """The outputs that pay these scripts; both by row."""
+    return [
+        _Coin(Outpoint(tx.txid, vout), row, scripts[output.script_pubkey], output.sats)
+        for row, tx in transactions
+        for vout, output in enumerate(tx.outputs)
+        if output.script_pubkey in scripts
+    ]
+
+
+def _link(
+    connection: sqlite3.Connection, made: Collection[_Coin], spending: Mapping[int, Transaction]
+) -> None:
+    """Note these coins, unless they are noted, and what these new transactions spend.
+
+    A spend of a coin counts once: with whichever of the two is known last.
+    """
+    if not made and not spending:
+        return
+    known = _coins(connection, [coin.outpoint.txid for coin in made])
+    new = {coin.outpoint: coin for coin in made if coin.outpoint not in known}
+    connection.executemany(
+        "INSERT INTO coins (txid, vout, script, sats) VALUES (?, ?, ?, ?)",
+        [(*coin.outpoint, coin.script, coin.sats) for coin in new.values()],
+    )
+    spends = [(spent.outpoint, tx) for tx, transaction in spending.items() for spent in transaction.inputs]
+    connection.executemany(
+        "INSERT INTO spends (txid, vout, tx) VALUES (?, ?, ?)", [(*outpoint, tx) for outpoint, tx in spends]
+    )
+    touches = [(coin.script, coin.tx, coin.sats, 0) for coin in new.values()]
+    rows = connection.execute(
+        """SELECT p.txid, p.vout, p.tx, c.script, c.sats FROM json_each(?) j
+           JOIN coins c ON c.txid = j.value ->> 0 AND c.vout = j.value ->> 1
+           JOIN spends p ON p.txid = c.txid AND p.vout = c.vout""",
+        (json.dumps(list(new.keys() | {outpoint for outpoint, _ in spends})),),
+    )
+    touches += [
+        (script, tx, 0, sats)
+        for txid, vout, tx, script, sats in rows
+        if tx in spending or (txid, vout) in new
+    ]
+    connection.executemany(
+        """INSERT INTO touches (script, tx, received, spent) VALUES (?, ?, ?, ?)
+           ON CONFLICT (script, tx) DO UPDATE SET
+             received = received + excluded.received, spent = spent + excluded.spent""",
+        touches,
+    )
+
+
+def row_ids(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[str, int]:
+    """The rows of those that are kept."""
+    rows = connection.execute(
+        "SELECT t.txid, t.id FROM json_each(?) j JOIN transactions t ON t.txid = j.value",
+        (json.dumps(list(txids)),),
+    )
+    return dict(map(tuple, rows))
+
+
+def _coins(connection: sqlite3.Connection, txids: Iterable[Txid]) -> set[tuple[str, int]]:
+    rows = connection.execute(
+        "SELECT c.txid, c.vout FROM json_each(?) j JOIN coins c ON c.txid = j.value",
+        (json.dumps(list(txids)),),
+    )
+    return set(map(tuple, rows))
+
+
+def _script_ids(connection: sqlite3.Connection, scripts: Iterable[bytes]) -> dict[bytes, int]:
+    rows = connection.execute(
+        "SELECT s.script_pubkey, s.id FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value",
+        (json.dumps([scripthash(script) for script in scripts]),),
+    )
+    return dict(map(tuple, rows))

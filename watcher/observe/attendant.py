@@ -1,0 +1,374 @@
+"""Attends to one source: answers its bell, follows its tip, reads at it what rang, hands on what it said."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from watcher.core.observation import Reading
+from watcher.ledger import knowledge
+from watcher.observe.complete import Complete
+from watcher.observe.facts import Facts
+from watcher.observe.heap import piling_up
+from watcher.observe.rotation import Rotation, pieces
+from watcher.observe.tidings import SILENT, Tidings
+from watcher.sources.base import Misbehaved, SourceError, TooBusy, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from watcher.bitcoin.types import BlockRef, ScriptHash
+    from watcher.observe.doorbell import Bell, Doorbells, Rings
+    from watcher.observe.follow import Fork
+    from watcher.observe.watch import Moment, Watch
+    from watcher.sources.base import Source
+
+SCRIPTS_A_COMMIT: Final = 200  # histories read between two commits: progress shows, and little is lost
+EMPTY_A_COMMIT: Final = 2_000  # scripts without a history, between two commits
+REST_SECONDS: Final = 1.0  # after a failure, before the source is asked again
+REST_MISBEHAVED_SECONDS: Final = 30.0
+ODD_STATUSES: Final = 3
+_NEVER: Final = ""  # no status is empty
+
+
+class Attendant:
+    """One source's. A question that fails loses nothing: what was to be read stays in `dirty`.
+
+    `statuses` are those of histories that the source has read to us and that are not yet the quorum's word;
+    `complete` is when it had last answered for every script of a treasury.
+    """
+
+    def __init__(self, source: Source, watch: Watch, doorbells: Doorbells) -> None:
+        self.source = source
+        self.name = source.name
+        self.dirty: set[ScriptHash] = set()
+        self.too_busy: set[ScriptHash] = set()
+        self.statuses: dict[ScriptHash, str | None] = {}
+        self.complete: dict[str, Complete] = {}
+        self.rounds = 0
+        self.idle = True  # waiting for the source to come up or to ring, and not for an answer
+        self.rests = False  # after a failure
+        self.fork: Fork | None = None  # where it leaves our chain, while it is on another branch
+        self._tidings = Tidings(SILENT)
+        self._blamed: str | None = None  # for what it was struck while it was not up
+        self._watch = watch
+        self._doorbells = doorbells
+        self._subscribed: frozenset[ScriptHash] = frozenset()
+        self._rotation = Rotation((), 1, 0)
+        self._tip: BlockRef | None = None
+        self._unasked: set[ScriptHash] = set()
+        self._asks_again: asyncio.TimerHandle | None = None
+        self._told: dict[ScriptHash, str | None] = {}  # statuses that made a script dirty
+        self._said: dict[ScriptHash, str] = {}  # of scripts never read in full, as long as nothing rang
+        self._tried: set[ScriptHash] = set()  # and not read, since something was last left to be read
+        self._has_asked_all = False  # on this connection
+        self._asked = False  # all have had their turn, and what was found then is not yet read
+        self._since: float | None = None  # the first ring for something that is not yet read
+        self._proves_again: float | None = None  # when it may be asked for more branches
+        self._odd: dict[ScriptHash, int] = {}  # how often the history did not have that status
+
+    @property
+    def bell(self) -> Bell:
+        """The source's bell."""
+        return self._doorbells.bells[self.name]
+
+    @property
+    def is_up(self) -> bool:
+        """Connected, and believed so far that it is asked."""
+        return self.name in self._doorbells.up and not self._watch.conduct.quarantined_for(self.name)
+
+    @property
+    def bound(self) -> float:
+        """Seconds after which a change that the source never announced has been found at it."""
+        return max(self._watch.reread, self.source.sweep_seconds(len(self._subscribed)))
+
+    def is_at(self, tip: BlockRef) -> bool:
+        """Whether it can be heard soon: it is not at rest, and its tip was this one."""
+        return not self.rests and self._tip == tip
+
+    async def run(self) -> NoReturn:
+        """Attend; never returns."""
+        while True:
+            await self._up()
+            rest = 0.0  # it ended because the source is not asked any more
+            try:
+                await self._attend()
+            except Misbehaved as error:
+                self._watch.struck(self, error)
+                self._blamed = error.reason
+                rest = REST_MISBEHAVED_SECONDS
+            except SourceError as error:
+                if self.name in self._doorbells.up:
+                    self._tidings.failed(self.name, error)
+                rest = REST_SECONDS
+            # out here the error is gone, and with its frames the answer that it was raised over
+            await self._rest(rest)
+
+    async def _up(self) -> None:
+        """Until the source is connected and out of quarantine."""
+        self.idle = True
+        while not self.is_up:
+            self._judge_absence()
+            quarantine = self._watch.conduct.quarantined_for(self.name)
+            await self._doorbells.changed(within=quarantine or None)
+        self._blamed = None
+        self.idle = False
+
+    def _judge_absence(self) -> None:
+        """What keeps it away may be a false answer, a certificate say: a strike, once for each reason."""
+        why = self._doorbells.errors.get(self.name)
+        if isinstance(why, Misbehaved) and why.reason != self._blamed:
+            self._watch.struck(self, why)
+        self._blamed = why.reason if why is not None else None
+
+    async def _rest(self, seconds: float) -> None:
+        self.idle = self.rests = True
+        await asyncio.sleep(seconds)
+        self.rests = False
+
+    async def _attend(self) -> None:
+        """Take up everything at this source, then answer its bell; a `SourceError` ends it."""
+        self.bell.forget()
+        self.bell.ring(connected=True)
+        self._said.clear()
+        self._has_asked_all = False
+        self._since = self._proves_again = None
+        self._watch.second_pass.forget(self.name)
+        while True:
+            self.idle = True
+            rings = await self.bell.answered()
+            self.idle = False
+            if rings.gone is not None:
+                raise rings.gone
+            if not self.is_up:
+                return
+            await self._answer(rings)
+            self._tidings.connected(self.name)
+            self.rounds += 1
+
+    async def _answer(self, rings: Rings) -> None:
+        await self._take_up_list()
+        self.dirty |= rings.scripts & self._subscribed
+        for script in rings.scripts & self._said.keys():
+            del self._said[script]
+        tip = await self.source.tip()
+        self._tip = tip.block
+        if rings.connected:
+            self._watch.caught_up_from = max(self._watch.caught_up_from, tip.block.height)
+        self.fork = await self._watch.follow(self, tip, rings.since)
+        self.dirty |= await self._watch.ledger.run(knowledge.unsettled_scripts) & self._subscribed
+        if rings.connected or rings.sweep:
+            self.dirty |= self._watch.conduct.to_look_at_again(self.name) & self._subscribed
+            await self._ask(rings.since, whole=rings.connected)
+            self._asked = True
+        if self.dirty and self._since is None:
+            self._since = rings.since
+        is_more = await self._read_dirty(rings.scripts)
+        if self._asked and not self._unasked and not is_more:
+            self._asked = bool(self.dirty)
+            await self._now_complete()
+        if not self.dirty:
+            self.dirty = set()  # a set that was large keeps its room
+            self._since = None
+            await self._prove()
+        elif is_more:
+            self.bell.ring(tip=True)  # a part at a time, so that what rings meanwhile has its turn first
+        elif self._watch.tip == (await self.source.tip()).block:
+            # the tip moved while reading, or a transaction was gone meanwhile
+            asyncio.get_running_loop().call_later(REST_SECONDS, partial(self.bell.ring, tip=True))
+
+    async def _take_up_list(self) -> None:
+        mine = await self._watch.list_of(self.name)
+        if mine is self._subscribed:
+            return
+        gone = self._subscribed - mine
+        if gone:
+            await self.source.forget(sorted(gone))
+            for script in gone:
+                self.statuses.pop(script, None)
+                self._said.pop(script, None)
+        self.dirty &= mine  # what is new is asked for, and read where it has a history
+        self.too_busy &= mine
+        self._subscribed = mine
+
+    async def _ask(self, rung: float | None, *, whole: bool) -> None:
+        """Ask for statuses: equal to what is known, there is nothing to fetch.
+
+        On a new connection or a new list for all of them, else for those whose turn it is.
+        """
+        now_ms = self._watch.now_ms()
+        if whole:
+            scripts = list(self._subscribed)
+            self._unasked.clear()
+            self._rotation = Rotation(scripts, pieces(self.bound, self._watch.reread), now_ms)
+        else:
+            # first what has not had its turn: the others' turns begin when all have had one
+            whole = bool(self._unasked)
+            scripts = sorted(self._unasked or self._rotation.turn(now_ms))
+            self._unasked.clear()
+        moment = self._watch.moment
+        # turns are paced so that what they cost is forgiven until the next; all at once is not
+        with self.source.at_leisure() if whole else nullcontext():
+            statuses = await self.source.watch(scripts) if scripts else {}
+        empty = [script for script, status in statuses.items() if self._took(script, status)]
+        busy = {script for script, status in statuses.items() if isinstance(status, TooBusy)}
+        self.too_busy = (self.too_busy - set(scripts)) | busy
+        late = [status.retry_after for status in statuses.values() if isinstance(status, Unavailable)]
+        if any(late):
+            self._ask_again(max(seconds or 0.0 for seconds in late))
+        if not self._unasked:
+            self._has_asked_all = True
+            self._watch.first_reading.has_spoken()
+        await self._hear_of_nothing(empty, moment, rung)
+
+    def _took(self, script: ScriptHash, status: str | SourceError | None) -> bool:
+        """Note what is to be read for this status; True for a script without a history, never read before."""
+        if isinstance(status, TooBusy):
+            return False
+        if isinstance(status, SourceError):
+            self._unasked.add(script)  # it did not come to it: again in the next turn
+            return False
+        listing = self._watch.listing
+        is_new = script in listing.unread
+        if is_new and self.statuses.get(script, _NEVER) == status:
+            return False  # it was read to us as it is now, and others have still to say the same
+        if is_new and status is None:
+            return True
+        if is_new or status != listing.statuses.get(script):
+            self.dirty.add(script)
+            self._told[script] = status
+            if is_new and status is not None:
+                self._said[script] = status
+        return False
+
+    def _ask_again(self, seconds: float) -> None:
+        """The source has limits, and will have room for more then."""
+        if self._asks_again is not None:
+            self._asks_again.cancel()
+        ring = partial(self.bell.ring, sweep=True)
+        self._asks_again = asyncio.get_running_loop().call_later(seconds, ring)
+
+    async def _hear_of_nothing(
+        self, scripts: Sequence[ScriptHash], moment: Moment, rung: float | None
+    ) -> None:
+        """Scripts whose status says that they have no history: there is nothing to ask for.
+
+        Where the tip moved meanwhile it is not known of which block that was said, and they are read.
+        """
+        self.dirty.update(scripts)
+        if not scripts or not moment.tip == self._watch.tip == (await self.source.tip()).block:
+            return
+        for part in _parts(scripts, EMPTY_A_COMMIT):
+            readings = {script: Reading(script, frozenset(), None) for script in part}
+            await self._watch.hear(self, Facts(readings), moment, rung)
+
+    async def _read_dirty(self, rang: AbstractSet[ScriptHash]) -> bool:
+        """Read a part of what is dirty, first what rang; whether more may be read at once.
+
+        What another source has in hand for the first time is left to it: perhaps its word will do.
+        """
+        self._tried -= rang
+        ready = self.dirty.difference(self._tried, self._watch.first_reading.in_hand)
+        part = [*islice(ready & rang, SCRIPTS_A_COMMIT)]
+        part += islice((script for script in ready if script not in rang), SCRIPTS_A_COMMIT - len(part))
+        if not part:
+            self._tried.clear()
+            return False
+        moment = self._watch.moment
+        first = self._watch.listing.unread.issuperset(part)
+        pace = self.source.at_leisure() if first else nullcontext()
+        with pace, piling_up(), self._watch.first_reading.taking(self.name, part, self._watch.listing):
+            facts = await self._watch.reader(self).read(
+                part, self._watch.caught_up_from, self._watch.chain.tip.height
+            )
+            self.too_busy |= facts.too_busy
+            self.dirty -= facts.too_busy
+            await self._watch.hear(self, facts, moment, self._since)
+        self._tried |= self.dirty.intersection(part)
+        if len(ready) > len(part):
+            return True
+        self._tried.clear()
+        return False
+
+    async def _prove(self) -> None:
+        """A round of the second pass, and when the next may be."""
+        time = asyncio.get_running_loop().time
+        if self._proves_again is not None and time() < self._proves_again:
+            return
+        wait = await self._watch.prove(self)
+        if wait is None:
+            self._proves_again = None
+        elif wait:
+            self._proves_again = time() + wait
+            asyncio.get_running_loop().call_later(wait, partial(self.bell.ring, tip=True))
+        else:
+            self.bell.ring(tip=True)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether it has told the status of all its scripts, or cannot be asked for them now."""
+        return self._has_asked_all or (not self.is_up and self.name in self._doorbells.errors)
+
+    def has_said(self, script: ScriptHash, status: str | None) -> bool:
+        """Whether that was the script's status when it was asked, and nothing has rung since."""
+        return status is not None and self._said.get(script) == status
+
+    def spare(self, script: ScriptHash) -> None:
+        """What it would say of the script is known by another's word: the statuses are the same."""
+        self.dirty.discard(script)
+        self._said.pop(script, None)
+        self._told.pop(script, None)
+
+    def forget_said(self) -> None:
+        """A branch left our chain: what was said before may have been said of it."""
+        self._said.clear()
+
+    def heard(self, facts: Facts) -> None:
+        """What it has read to us is taken down."""
+        self.dirty.difference_update(facts.readings)
+        for script, reading in facts.readings.items():
+            self._said.pop(script, None)
+            if script in self._watch.listing.unread:
+                self.statuses[script] = reading.status
+            else:
+                self.statuses.pop(script, None)
+
+    def judge_statuses(self, facts: Facts) -> None:
+        """`Misbehaved` where a status is again and again not the one of the history that goes with it.
+
+        Once is a race: something came between the two.
+        """
+        for script, reading in facts.readings.items():
+            if script not in self._told:
+                continue  # it was read for another reason
+            if self._told.pop(script) == reading.status or script in facts.unordered:
+                self._odd.pop(script, None)
+                continue
+            self._odd[script] = self._odd.get(script, 0) + 1
+            if self._odd[script] >= ODD_STATUSES:
+                del self._odd[script]
+                raise Misbehaved("status", "a status that is not the one of its history, time after time")
+
+    async def _now_complete(self) -> None:
+        """Everything was asked for at least once since a while ago, and all of a treasury's is read.
+
+        What is said on another branch is said of the block where it leaves ours.
+        """
+        tip, beside = (await self.source.tip()).block, None
+        if self.fork is not None and self.fork.tip == tip:
+            tip, beside = self.fork.block, self._watch.tip if self.fork.is_equal else None
+        if not self._watch.chain.has(tip):
+            return
+        treasuries = self._watch.listing.treasuries_of(self._subscribed)
+        left = self._watch.listing.treasuries_of(self.too_busy | self.dirty)
+        word = Complete(tip, self._rotation.since_ms, (self.name,), beside)
+        self.complete |= dict.fromkeys(treasuries - left, word)
+        await self._watch.now_complete(self)
+
+
+def _parts(scripts: Sequence[ScriptHash], size: int) -> list[Sequence[ScriptHash]]:
+    return [scripts[i : i + size] for i in range(0, len(scripts), size)]

@@ -1,0 +1,163 @@
+"""Decides which unconfirmed transactions are facts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from watcher.bitcoin.scripts import scripthash
+from watcher.bitcoin.signatures import Verdict, judge_spend
+from watcher.bitcoin.types import Confirmed, Outpoint
+from watcher.ledger import knowledge
+from watcher.observe.candidates import Candidates
+from watcher.observe.conduct import PHANTOM, SIGNATURE
+from watcher.observe.facts import MAX_PARENTS
+from watcher.sources.aside import aside_if_many
+from watcher.sources.base import Misbehaved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from watcher.bitcoin.transactions import TxOutput
+    from watcher.bitcoin.types import ScriptHash, Txid
+    from watcher.core.observation import Reading, Sighting
+    from watcher.observe.candidates import Candidate
+    from watcher.observe.facts import Facts
+    from watcher.observe.proving import Ledger
+    from watcher.observe.quorum import Quorum
+
+
+class Jury:
+    """Holds what is not a fact yet; `may_learn` names the sources that may be asked for some scripts."""
+
+    def __init__(
+        self,
+        quorum: Callable[[], Quorum],
+        ledger: Ledger,
+        may_learn: Callable[[Collection[ScriptHash]], tuple[str, ...]],
+    ) -> None:
+        self._quorum = quorum
+        self._ledger = ledger
+        self._may_learn = may_learn
+        self._candidates = Candidates()
+        self._caught: list[tuple[str, Misbehaved]] = []
+
+    @property
+    def waiting(self) -> Sequence[Candidate]:
+        """What is not a fact yet, the oldest first."""
+        return self._candidates.all()
+
+    def withdraw(self, source: str) -> None:
+        """The source's word is worth nothing for now."""
+        self._candidates.withdraw(source)
+
+    def caught(self) -> list[tuple[str, Misbehaved]]:
+        """Which sources were caught at what since it was asked last."""
+        caught, self._caught = self._caught, []
+        return caught
+
+    async def facts(
+        self,
+        source: str,
+        facts: Facts,
+        merged: Mapping[ScriptHash, Reading],
+        watched: Collection[ScriptHash],
+    ) -> dict[Txid, Sighting]:
+        """The sightings that are facts, of what this source has just shown and of what waited for it.
+
+        `merged` are the readings that the quorum has given now.
+        """
+        told = await aside_if_many(
+            len(facts.sightings),
+            lambda: {t: s for t, s in facts.sightings.items() if isinstance(s.position, Confirmed)},
+        )
+        for candidate in self._candidates.touched(told, ()):
+            self._candidates.forget(candidate.txid)
+        for txid, sighting in facts.sightings.items():
+            if txid not in told:
+                # what the ledger has was signed rightly when it came in, and has lost its witnesses there
+                self._candidates.add(source, sighting, proven=txid in facts.kept)
+        for reading in facts.readings.values():
+            for gone in self._candidates.read(source, reading):
+                self._accuse_of_phantom(source, gone)
+        touched = self._candidates.touched(facts.sightings.keys(), merged)
+        if not touched:
+            return told
+        spent = {i.outpoint for candidate in touched for i in candidate.sighting.tx.inputs}
+        coins, spenders = await self._ledger.run(
+            lambda c: (knowledge.coins(c, spent), knowledge.live_spenders(c, spent))
+        )
+        present: frozenset[Txid] = frozenset().union(*(reading.txids for reading in merged.values()))
+        parents = self._candidates.touched({point.txid for point in spent}, ())
+        waiting = _outputs({parent.txid: parent.sighting for parent in parents})
+        for candidate in _parents_first(touched):
+            rivals = {t for i in candidate.sighting.tx.inputs for t in spenders.get(i.outpoint, ())}
+            rivals.discard(candidate.txid)
+            is_held = bool(rivals) and (not merged or bool(rivals & present))
+            facts_now = coins | _outputs(told)
+            if await self._is_fact(candidate, facts_now, waiting, watched, rival_held=is_held):
+                told[candidate.txid] = candidate.as_told(self._quorum().trust(candidate.sources))
+                self._candidates.forget(candidate.txid)
+        return told
+
+    async def _is_fact(
+        self,
+        candidate: Candidate,
+        coins: Mapping[Outpoint, TxOutput],
+        waiting: Mapping[Outpoint, TxOutput],
+        watched: Collection[ScriptHash],
+        *,
+        rival_held: bool,
+    ) -> bool:
+        """`coins` are outputs of what is a fact, `waiting` those of all that is none yet."""
+        tx = candidate.sighting.tx
+        known = {**candidate.sighting.parents, **waiting, **coins}
+        own = [
+            index
+            for index, spend in enumerate(tx.inputs)
+            if spend.outpoint in known and scripthash(known[spend.outpoint].script_pubkey) in watched
+        ]
+        if any(tx.inputs[index].outpoint not in coins for index in own):
+            return False  # the coin that it spends is no fact yet
+        if own and not candidate.proven:
+            # off the loop: the worst that a key's owner can make takes most of a second
+            verdict = await asyncio.to_thread(judge_spend, tx.raw, own, known)
+            if verdict is Verdict.FALSE:
+                error = Misbehaved(SIGNATURE, f"{tx.txid} spends a coin of ours, wrongly signed")
+                self._caught += [(source, error) for source in sorted(candidate.sources)]
+                self._candidates.forget(tx.txid)
+                return False
+            candidate.proven = verdict is Verdict.VALID
+        if self._quorum().suffices(candidate.sources, self._may_learn(candidate.scripts)):
+            return True
+        return candidate.proven and not rival_held
+
+    def _accuse_of_phantom(self, source: str, gone: Candidate) -> None:
+        """Nobody has it any more, and nobody ever had what it spends: it never was in a mempool."""
+        inputs = gone.sighting.tx.inputs
+        unknown = any(i.outpoint not in gone.sighting.parents for i in inputs)
+        if not gone.sources and unknown and len(inputs) <= MAX_PARENTS:
+            error = Misbehaved(PHANTOM, f"{gone.txid} vanished, and its parents do not exist")
+            self._caught.append((source, error))
+
+
+def _outputs(sightings: Mapping[Txid, Sighting]) -> dict[Outpoint, TxOutput]:
+    return {
+        Outpoint(txid, vout): output
+        for txid, sighting in sightings.items()
+        for vout, output in enumerate(sighting.tx.outputs)
+    }
+
+
+def _parents_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that others spend from before those that spend from them."""
+    waiting = {candidate.txid: candidate for candidate in candidates}
+    ordered: list[Candidate] = []
+    while waiting:
+        ready = [
+            c for c in waiting.values() if not any(i.outpoint.txid in waiting for i in c.sighting.tx.inputs)
+        ]
+        ordered += ready
+        for candidate in ready:
+            del waiting[candidate.txid]
+    return ordered

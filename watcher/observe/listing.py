@@ -1,0 +1,70 @@
+"""The watch list while it is watched: whose each script is, what is known of it, and who may be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from watcher.bitcoin.types import ScriptHash
+    from watcher.ledger.knowledge import WatchedScript
+    from watcher.observe.quorum import Quorum
+
+
+@dataclass(slots=True)
+class Listing:
+    """Every script with its treasury and the status of its history as the quorum last gave it.
+
+    `unread` are those it never gave; `by_source` are the scripts that each source may be asked for. What is
+    in a block up to height `past` was there before any of them was watched.
+    """
+
+    treasuries: dict[ScriptHash, str] = field(default_factory=dict)
+    statuses: dict[ScriptHash, str | None] = field(default_factory=dict)
+    unread: set[ScriptHash] = field(default_factory=set)
+    by_source: Mapping[str, frozenset[ScriptHash]] = field(default_factory=dict)
+    past: int = -1
+
+    def of(self, source: str) -> frozenset[ScriptHash]:
+        """The scripts that the source may be asked for."""
+        return self.by_source.get(source, frozenset())
+
+    def treasuries_of(self, scripts: Iterable[ScriptHash]) -> set[str]:
+        """Whose these are."""
+        return {self.treasuries[script] for script in scripts if script in self.treasuries}
+
+    def may_learn(self, quorum: Quorum, scripts: Collection[ScriptHash]) -> tuple[str, ...]:
+        """The sources that may be asked for all of these."""
+        treasuries = self.treasuries_of(scripts)
+        return tuple(
+            name
+            for name, witness in quorum.witnesses.items()
+            if all(witness.may_learn(treasury) for treasury in treasuries)
+        )
+
+    def counts(self, scripts: Iterable[ScriptHash]) -> dict[str, int]:
+        """How many of these each treasury has."""
+        counts = dict.fromkeys(self.treasuries.values(), 0)
+        for script in scripts:
+            if script in self.treasuries:
+                counts[self.treasuries[script]] += 1
+        return counts
+
+
+def listing(rows: Collection[WatchedScript], past: int, quorum: Quorum) -> Listing:
+    """The ledger's list, as these sources may be asked for it."""
+    treasuries = {row.scripthash: row.treasury for row in rows}
+    circles = {witness.treasuries for witness in quorum.witnesses.values()}
+    scripts = {
+        circle: frozenset(script for script, treasury in treasuries.items() if treasury in circle)
+        for circle in circles
+    }
+    return Listing(
+        treasuries=treasuries,
+        statuses={row.scripthash: row.status for row in rows},
+        unread={row.scripthash for row in rows if not row.read},
+        by_source={name: scripts[witness.treasuries] for name, witness in quorum.witnesses.items()},
+        past=past,
+    )

@@ -1,0 +1,431 @@
+"""The watching: what all sources together have shown is committed, each thing once.
+
+Every source has an attendant of its own that reads at it. Here their words meet: our chain, the readings
+that the quorum has given, and the unconfirmed transactions that are facts. One thing at a time is taken
+down; what was read before a reorganisation and heard after it is thrown away and read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from watcher.core.observation import ChainChange, Observation, Trust
+from watcher.ledger import chain as kept_chain
+from watcher.ledger import knowledge, unproven
+from watcher.observe.attendant import Attendant
+from watcher.observe.complete import Complete, together
+from watcher.observe.conduct import OMITTED, Conduct
+from watcher.observe.facts import Facts, Reader
+from watcher.observe.first_reading import FirstReading
+from watcher.observe.follow import follow, trusted_start
+from watcher.observe.hearing import Hearing
+from watcher.observe.jury import Jury
+from watcher.observe.listing import Listing, listing
+from watcher.observe.our_chain import OurChain
+from watcher.observe.pace import Pace
+from watcher.observe.proving import Prover
+from watcher.observe.second_pass import SecondPass
+from watcher.observe.testimony import Testimonies
+from watcher.sources.base import Misbehaved
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from watcher.bitcoin.networks import Params
+    from watcher.bitcoin.types import BlockRef, ScriptHash, Txid
+    from watcher.ledger.commit import Committed
+    from watcher.observe.candidates import Candidate
+    from watcher.observe.doorbell import Doorbells
+    from watcher.observe.follow import Fork
+    from watcher.observe.proving import Ledger
+    from watcher.observe.quorum import Quorum
+    from watcher.sources.base import Source, SourceTip
+
+log = logging.getLogger(__name__)
+
+HELD_IN_MEMORY: Final = 20_160  # headers: ten retarget periods, further back than any reorganisation
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a reading began: what was read on a branch that has left our chain since is worth nothing.
+
+    A history read then need not have what came in a block above `tip`.
+    """
+
+    reorganizations: int
+    tip: BlockRef
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Watch:
+    """Watches every script on the ledger's list; `commit` folds an observation into the ledger.
+
+    `quorum` gives the one in force, asked again whenever the list has changed; `reread` is how many
+    seconds pass between two sweeps.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        *,
+        params: Params,
+        sources: Sequence[Source],
+        quorum: Callable[[], Quorum],
+        reread: float,
+        doorbells: Doorbells,
+        ledger: Ledger,
+        commit: Callable[[Observation], Awaitable[Committed]],
+        now_ms: Callable[[], int],
+        detected: Callable[[float], None],
+    ) -> None:
+        self.params = params
+        self.quorum = quorum()
+        self.ledger = ledger
+        self.now_ms = now_ms
+        self.reread = reread
+        # half of it: a second look is in the next sweep, which may come a little sooner than the last one
+        self.conduct = Conduct(_monotonic, reread / 2)
+        self.attendants = {source.name: Attendant(source, self, doorbells) for source in sources}
+        self.listing = Listing()
+        self.complete: dict[str, Complete] = {}
+        self.caught_up_from = -1
+        self._quorum_in_force = quorum
+        self._doorbells = doorbells
+        self._commit = commit
+        self._detected = detected
+        self._chain: OurChain | None = None
+        self._reorganizations = 0
+        self._relisted = False
+        self._testimonies = Testimonies()
+        self._jury = Jury(
+            lambda: self.quorum, ledger, lambda scripts: self.listing.may_learn(self.quorum, scripts)
+        )
+        self._turn = asyncio.Lock()
+        self.first_reading = FirstReading(self.attendants, doorbells.look_again)
+        self._hearing = Hearing(self.attendants, self._testimonies, self.first_reading, doorbells.script_rang)
+        self.second_pass = SecondPass(ledger, _monotonic)
+        self.pace = Pace(_monotonic)  # of the first reading, in scripts
+
+    # -- what others look at -------------------------------------------------------------------------
+
+    @property
+    def chain(self) -> OurChain:
+        """Our chain, once there is one."""
+        assert self._chain is not None
+        return self._chain
+
+    @property
+    def tip(self) -> BlockRef | None:
+        """Our chain's tip, once there is one."""
+        return None if self._chain is None else self._chain.tip
+
+    @property
+    def moment(self) -> Moment:
+        """Now, for a reading that begins."""
+        return Moment(self._reorganizations, self.chain.tip)
+
+    @property
+    def waiting(self) -> int:
+        """How many scripts wait to be read at some source."""
+        return len(set().union(*(attendant.dirty for attendant in self.attendants.values())))
+
+    @property
+    def rounds(self) -> int:
+        """How often a bell was answered."""
+        return sum(attendant.rounds for attendant in self.attendants.values())
+
+    @property
+    def idle(self) -> bool:
+        """Everybody waits for a source or for a ring, and nobody for an answer."""
+        return all(attendant.idle for attendant in self.attendants.values())
+
+    def fresh_sources(self) -> tuple[str, ...]:
+        """Sources that are up, believed, and at our tip or a block behind."""
+        return tuple(
+            name
+            for name, attendant in self.attendants.items()
+            if attendant.is_up and any(word.is_near(self.chain.tip) for word in attendant.complete.values())
+        )
+
+    def bound_seconds(self, treasury: str) -> float:
+        """How long a change that nobody announces may stay unknown, while all sources answer."""
+        bounds = (self.attendants[name].bound for name in self.quorum.may_learn(treasury))
+        return max(bounds, default=self.reread)
+
+    def told(self, source: str, scripts: Iterable[ScriptHash]) -> dict[ScriptHash, frozenset[Txid]]:
+        """What the source has told of those of these scripts on which not all have said the same."""
+        return self._testimonies.of(source, scripts)
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        """Unconfirmed transactions that too few have shown to be facts, the oldest first."""
+        return self._jury.waiting
+
+    def unproven(self, treasury: str) -> int:
+        """How many of its transactions wait for their branch."""
+        return self.second_pass.waiting.get(treasury, 0)
+
+    def seconds_left(self, treasury: str) -> float | None:
+        """How long the first reading will take still, and its second pass; None where nobody can tell."""
+        if any(self.listing.treasuries.get(script) == treasury for script in self.listing.unread):
+            return self.pace.seconds_for(len(self.listing.unread))
+        if self.unproven(treasury):
+            return self.second_pass.pace.seconds_for(sum(self.second_pass.waiting.values()))
+        return None
+
+    def quarantined(self) -> tuple[str, ...]:
+        """Sources that are not asked for what they did."""
+        return tuple(name for name in self.attendants if self.conduct.quarantined_for(name))
+
+    def quarantined_until_ms(self, source: str) -> int | None:
+        """Until when the source is not asked; None where it is."""
+        seconds = self.conduct.quarantined_for(source)
+        return self.now_ms() + int(seconds * 1000) if seconds else None
+
+    def unsupported(self) -> dict[str, int]:
+        """How many scripts of each treasury some source that is asked will not answer for."""
+        return self.listing.counts(set().union(*(a.too_busy for a in self.attendants.values())))
+
+    def release(self, source: str) -> bool:
+        """End a source's quarantine; False where it was in none."""
+        released = self.conduct.release(source)
+        self._doorbells.stir()
+        return released
+
+    # -- the list ------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Take up the watch list and our chain as the ledger has them."""
+        rows, past = await self.ledger.run(lambda c: (knowledge.watched(c), unproven.past(c)))
+        before, self.quorum = self.listing, self._quorum_in_force()
+        self.listing = listing(rows, past, self.quorum)
+        self._testimonies.forget(before.statuses.keys() - self.listing.statuses.keys())
+        self._relisted = False
+        unread = self.listing.treasuries_of(self.listing.unread)
+        self.complete = {name: complete for name, complete in self.complete.items() if name not in unread}
+        for name, block, at_ms, names in await self.ledger.run(knowledge.complete):
+            if name not in unread and name not in self.complete:
+                self.complete[name] = Complete(block, at_ms, names)
+        held = (
+            []
+            if self._chain is not None
+            else await self.ledger.run(lambda c: kept_chain.recent(c, HELD_IN_MEMORY))
+        )
+        if held:
+            self._chain = OurChain(self.params, held[0][0], [raw for _, raw in held])
+
+    def relist(self) -> None:
+        """The ledger's watch list has changed: take it up before anything else is looked at."""
+        self._relisted = True
+        self._doorbells.relisted()
+
+    async def list_of(self, source: str) -> frozenset[ScriptHash]:
+        """The scripts that the source may be asked for."""
+        async with self._turn:
+            if self._relisted:
+                await self.load()
+            return self.listing.of(source)
+
+    # -- watching ------------------------------------------------------------------------------------
+
+    async def run(self) -> NoReturn:
+        """Watch; never returns."""
+        async with asyncio.TaskGroup() as group:
+            for name, attendant in self.attendants.items():
+                group.create_task(attendant.run(), name=f"attendant {name}")
+            await asyncio.get_running_loop().create_future()
+        raise AssertionError("attendants never return")
+
+    async def follow(self, attendant: Attendant, tip: SourceTip, rung: float | None) -> Fork | None:
+        """Bring our chain to the source's tip, where that is heavier; where the two part, if they do."""
+        source = attendant.source
+        if self._chain is None:
+            start, raws = await trusted_start(self.params, source)
+            async with self._turn:
+                if self._chain is None:
+                    await self.ledger.run(lambda c: kept_chain.keep(c, start, raws))
+                    self._chain = OurChain(self.params, start, raws)
+        while isinstance(change := await follow(self.chain, source, tip), ChainChange):
+            async with self._turn:
+                if change.old_tip == self.chain.tip:  # else another source was faster: look again
+                    await self._change(attendant, change, tip, rung)
+        if await self.ledger.run(knowledge.has_unanchored):
+            async with self._turn:
+                await self._tell(Facts())  # the tip is known: what is new on the list begins here
+        return change
+
+    async def _change(
+        self, attendant: Attendant, change: ChainChange, tip: SourceTip, rung: float | None
+    ) -> None:
+        if change.depth == 0 and change.new_tip != tip.block:
+            await self.ledger.run(lambda c: kept_chain.advance(c, change))  # on the way; the end tells
+            self.chain.adopt(change)
+            return
+        if change.depth == 0:
+            self.chain.adopt(change)
+            await self._tell(Facts(), change, rung=rung)
+            return
+        log.warning("reorganisation: %d blocks left our chain above %d", change.depth, change.fork.height)
+        fork = change.fork.height
+        touched = await self.ledger.run(lambda c: knowledge.scripts_above(c, fork))
+        self._reorganizations += 1
+        self.chain.adopt(change)
+        for name, other in self.attendants.items():
+            other.forget_said()
+            other.dirty |= touched & self.listing.of(name)
+        for script, name in self._testimonies.outdated(self.chain.may_have):
+            self.attendants[name].dirty.add(script)
+        facts, heard = Facts(), Facts()
+        try:
+            mine = touched & self.listing.of(attendant.name)
+            facts = await self.reader(attendant).read(mine, fork, fork)
+            heard = await self._heard(attendant, facts, self.chain.tip)
+        finally:
+            await self._tell(heard, change, rung=rung)  # what could not be read stays displaced until it is
+        attendant.heard(facts)
+        self._doorbells.look_again(name for name in self.attendants if name != attendant.name)
+
+    def reader(self, attendant: Attendant) -> Reader:
+        """Reads at the attendant's source."""
+        return Reader(
+            source=attendant.source,
+            chain=self.chain,
+            fork=attendant.fork,
+            prover=Prover(self.params, self.chain, self.ledger),
+            ledger=self.ledger,
+            watched=self.listing.of(attendant.name),
+            past=self.first_reading.past(attendant.name, self.listing, self.quorum),
+        )
+
+    async def prove(self, attendant: Attendant) -> float | None:
+        """A round of the second pass at a source; the seconds until the next, None without one."""
+        moment = self.moment
+        prover = Prover(self.params, self.chain, self.ledger)
+        treasuries = self.listing.treasuries_of(self.listing.of(attendant.name))
+        proven, wait = await self.second_pass.round(attendant.source, prover, treasuries)
+        if proven:
+            await self.hear(attendant, Facts(sightings=proven), moment, None)
+        return wait
+
+    async def hear(self, attendant: Attendant, facts: Facts, moment: Moment, rung: float | None) -> None:
+        """Take down what a source has read to us; raises `Misbehaved` where its own words convict it."""
+        async with self._turn:
+            if moment.reorganizations != self._reorganizations or self._relisted:
+                return  # it stays to be read
+            heard = await self._heard(attendant, facts, moment.tip)
+            strangers: tuple[Txid, ...] = ()
+            if heard.sightings or heard.readings:
+                strangers = await self._tell(heard, rung=rung)
+            attendant.heard(facts)
+            self.first_reading.is_told({s: heard.readings[s] for s in facts.vouched if s in heard.readings})
+            for txid in strangers:
+                if txid in facts.sightings:
+                    raise Misbehaved("history", f"{txid} is not on the script it was given for")
+            attendant.judge_statuses(facts)
+            height = moment.tip.height if attendant.fork is None else attendant.fork.block.height
+            await self._hold_against_the_ledger(attendant, facts, height)
+
+    async def _heard(self, attendant: Attendant, facts: Facts, tip: BlockRef) -> Facts:
+        """What of it is a fact now, with what others have said before."""
+        readings = self._hearing.readings(attendant.name, facts, tip, self.listing, self.quorum)
+        sightings = await self._jury.facts(attendant.name, facts, readings, self.listing.statuses.keys())
+        return Facts(readings, sightings)
+
+    async def _tell(
+        self, facts: Facts, change: ChainChange | None = None, *, rung: float | None = None
+    ) -> tuple[Txid, ...]:
+        """Commit what was found; what of it has nothing to do with the scripts it was found on."""
+        committed = await self._commit(
+            Observation(
+                at_ms=self.now_ms(),
+                tip=self.chain.tip,
+                chain=change,
+                sightings=facts.sightings,
+                readings=facts.readings,
+                caught_up_from=self.caught_up_from,
+            )
+        )
+        if self.listing.past < 0:  # the first commit at a tip has anchored the list
+            self.listing.past = await self.ledger.run(unproven.past)
+        if committed.events and rung is not None:
+            self._detected(asyncio.get_running_loop().time() - rung)
+        for script, reading in facts.readings.items():
+            if script in self.listing.statuses:
+                self.listing.statuses[script] = reading.status
+        if new := len(self.listing.unread.intersection(facts.readings)):
+            self.listing.unread.difference_update(facts.readings)
+            if not self.listing.unread:
+                self.listing.unread = set()  # a set that was large keeps its room
+            self.pace.did(new)
+        if any(sighting.trust is not Trust.PROVEN for sighting in facts.sightings.values()):
+            self.second_pass.begin()
+        return committed.strangers
+
+    # -- what sources are worth ----------------------------------------------------------------------
+
+    async def _hold_against_the_ledger(self, attendant: Attendant, facts: Facts, height: int) -> None:
+        """A history, read at our tip, without a transaction that is proven to be in a block of ours."""
+        own: Misbehaved | None = None
+        for name, error in self._jury.caught():
+            if name == attendant.name:
+                own = error
+            else:
+                self.struck(self.attendants[name], error)
+        if own is not None:
+            raise own
+        readings = facts.readings
+        if not readings:
+            return
+        proven = await self.ledger.run(lambda c: knowledge.proven_on(c, readings, height))
+        for script, txids in proven.items():
+            lacking = txids - readings[script].txids
+            omitted = self.conduct.read(attendant.name, script, lacking)
+            if omitted is not None:
+                raise Misbehaved(OMITTED, f"{omitted} is proven to be on a script, and not in its history")
+
+    def struck(self, attendant: Attendant, error: Misbehaved) -> None:
+        """A false answer: enough of them, and the source is not asked for a while."""
+        reason = error.reason
+        log.warning(
+            "source gave a false answer",
+            extra={"source": attendant.name, "reason": reason, "error": str(error)},
+        )
+        if not self.conduct.strike(attendant.name, reason):
+            return
+        log.warning(
+            "source is quarantined for %d s",
+            self.conduct.quarantined_for(attendant.name),
+            extra={"source": attendant.name, "reason": reason},
+        )
+        attendant.complete.clear()
+        self._testimonies.withdraw(attendant.name)
+        self._jury.withdraw(attendant.name)
+
+    async def now_complete(self, attendant: Attendant) -> None:
+        """The source has answered for all of some treasury: perhaps that is the quorum's word now."""
+        if not attendant.dirty:
+            self.conduct.absolve(attendant.name)
+        unread = self.listing.treasuries_of(self.listing.unread)
+        moved: list[tuple[str, BlockRef, int, tuple[str, ...]]] = []
+        for treasury in attendant.complete.keys() - unread:
+            among = self.quorum.may_learn(treasury)
+            words = [
+                self.attendants[name].complete[treasury]
+                for name in among
+                if self.attendants[name].is_up and treasury in self.attendants[name].complete
+            ]
+            whole = together(self.chain, words, self.quorum.sufficing(among))
+            if whole is None:
+                continue
+            before = self.complete.get(treasury)
+            self.complete[treasury] = whole
+            if before is None or before.block != whole.block:
+                moved.append((treasury, whole.block, whole.at_ms, whole.sources))
+        if moved:  # between blocks nothing is written: what a restart needs is at most a block old
+            await self.ledger.run(lambda c: knowledge.store_complete(c, moved))

@@ -1,0 +1,1 @@
+"""The daemon's surroundings: systemd, logging, scheduling, the control socket."""

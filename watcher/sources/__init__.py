@@ -1,0 +1,1 @@
+"""Servers that answer questions; none is believed."""
