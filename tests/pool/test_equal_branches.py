@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.pool.rig import TREASURY, electrum, pool
+from tests.toy.answers import Answers
 from tests.toy.chain import ToyChain
 from tests.toy.electrum import ToyElectrum
+from tests.toy.faults import Faults
 from tests.toy.keys import Key
 
 if TYPE_CHECKING:
@@ -99,3 +101,28 @@ async def test_it_is_not_accused_of_hiding_what_is_in_a_block_it_does_not_have(t
         await here.happens(lambda: bool(here.told("chain.reorganized")), "the longer branch")
         assert two.height_of(part_two) == two.height - 1
         await here.happens_by_sweeping(lambda: here.balance[0] == SATS + 1_000, "what is in it")
+
+
+async def test_it_is_not_accused_where_two_answers_are_of_two_branches(tmp_path: Path) -> None:
+    """An honest server has the headers of a new branch before it tells of it: it answers from both."""
+    key = Key(7)
+    one, two = twins(key)
+    one.mine()
+    two.mine(3, [two.pay(key.script, 1_000)])
+    asked = 0
+
+    def from_both(params: list[Any], honest: Any) -> Any:
+        nonlocal asked
+        asked += params[0] > one.height - 2
+        return Answers(two, Faults()).headers(*params[:2], as_list=True) if asked == 2 else honest
+
+    async with (
+        ToyElectrum(one) as server,
+        pool(tmp_path, electrum({"one": server}), [key.script], wanted=1) as here,
+    ):
+        await here.baselined()
+        server.forge("blockchain.block.headers", from_both)
+        one.mine()
+        await here.happens(lambda: here.watch.tip == one.tip, "the new block")
+        assert asked > 2
+        assert not here.watch.conduct.strikes

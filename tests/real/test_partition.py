@@ -58,6 +58,17 @@ async def same_tip(one: Node, two: Node) -> None:
     await becomes(same, "one tip")
 
 
+async def part(one: Node, two: Node) -> None:
+    """Until neither has a peer: what a node is told to do about its peers it does a while later."""
+    for node in (one, two):
+        await node.rpc("setnetworkactive", False)
+
+    async def parted() -> bool:
+        return not any([await node.rpc("getconnectioncount") for node in (one, two)])
+
+    await becomes(parted, "no peer")
+
+
 async def test_branches_of_equal_work_then_a_longer_one_are_told_truly(
     stack_cache: Parts, tmp_path: Path
 ) -> None:
@@ -85,8 +96,7 @@ async def test_branches_of_equal_work_then_a_longer_one_are_told_truly(
             (sight,) = await becomes(seen, "the inflow")
             assert (sight["txid"], sight["trust"], sight["sources"]) == (txid, "corroborated", ["new", "old"])
 
-            for node in (one, two):
-                await node.rpc("setnetworkactive", False)
+            await part(one, two)
             await chain.mine()
 
             async def confirmed() -> list[Any]:
@@ -137,7 +147,10 @@ async def test_branches_of_equal_work_then_a_longer_one_are_told_truly(
             assert sum(delta["confirmed"] for delta in sums) == await chain.utxo_total([address]) == 70_000
             assert sum(delta["pending"] for delta in sums) == 0
             sources = (await daemon.get("/api/v1/sources")).json()["sources"]
-            assert not any(sum(source["strikes"].values()) for source in sources)
+            assert {source["name"]: sum(source["strikes"].values()) for source in sources} == {
+                "old": 0,
+                "new": 0,
+            }
             assert (await daemon.command("verify")).code == 0
 
 

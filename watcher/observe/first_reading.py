@@ -87,8 +87,11 @@ class FirstReading:
         return tuple(sorted(up)) if agreed else ()
 
     def is_told(self, readings: Mapping[ScriptHash, Reading]) -> None:
-        """These are known: who has said the same of one need not read it."""
+        """These are known: who has said the same of one need not read it, and perhaps has nothing left."""
+        spared: set[str] = set()
         for script, reading in readings.items():
             for other in self._attendants.values():
                 if other.has_said(script, reading.status):
                     other.spare(script)
+                    spared.add(other.name)
+        self._look_again(spared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 CHUNK: Final = PERIOD  # headers a question; what Electrum servers give at most
 FIRST_STEP_BACK: Final = 16  # most reorganisations are shallower; each further step doubles
+# ElectrumX serves a new branch up to seconds before it announces it: what was asked for in two questions
+# may be of two branches, and only what never fits is a lie
+LOOKS: Final = 3
+LOOK_AGAIN_SECONDS: Final = 0.5
 
 
 async def trusted_start(params: Params, source: Source) -> tuple[int, tuple[bytes, ...]]:
@@ -50,8 +55,23 @@ async def follow(chain: OurChain, source: Source, tip: SourceTip) -> ChainChange
     """The change that brings our chain towards `tip`; else where the two part, None where they do not.
 
     A long way is gone a chunk at a time: the caller asks again until the tip is reached. A
-    reorganisation comes whole, so that nothing is unconfirmed by half a branch.
+    reorganisation comes whole, so that nothing is unconfirmed by half a branch. `Misbehaved` where the
+    headers, asked for time after time, break a rule of the network or do not link.
     """
+    for look in range(1, LOOKS + 1):
+        ours = chain.tip
+        try:
+            return await _look(chain, source, tip)
+        except Malformed as error:
+            if chain.tip != ours or (await source.tip()).block != tip.block:
+                raise Unavailable("a chain moved while its headers were asked for") from error
+            if look == LOOKS:
+                raise Misbehaved("headers", str(error)) from error
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    raise AssertionError("the last look returns or raises")
+
+
+async def _look(chain: OurChain, source: Source, tip: SourceTip) -> ChainChange | Fork | None:
     if chain.has(tip.block):
         return None
     ours = chain.tip
@@ -65,19 +85,14 @@ async def follow(chain: OurChain, source: Source, tip: SourceTip) -> ChainChange
         raws += more
         if fork == chain.tip.height:
             break
-    try:
-        change = chain.extend(fork + 1, raws)
-        if change is not None or not raws:
-            return change
-        if chain.tip != ours:  # another source was faster
-            return await follow(chain, source, tip)
-        theirs = sum(work_of(parse_header(raw).bits) for raw in raws)
-        shared = BlockRef(fork, parse_header(raws[0]).previous)
-        return Fork(shared, tip.block, is_equal=theirs == chain.work_from(fork + 1))
-    except Malformed as error:
-        if chain.tip != ours or (await source.tip()).block != tip.block:
-            raise Unavailable("a chain moved while its headers were asked for") from error
-        raise Misbehaved("headers", str(error)) from error
+    change = chain.extend(fork + 1, raws)
+    if change is not None or not raws:
+        return change
+    if chain.tip != ours:  # another source was faster
+        return await _look(chain, source, tip)
+    theirs = sum(work_of(parse_header(raw).bits) for raw in raws)
+    shared = BlockRef(fork, parse_header(raws[0]).previous)
+    return Fork(shared, tip.block, is_equal=theirs == chain.work_from(fork + 1))
 
 
 async def _fork_height(chain: OurChain, source: Source, tip_height: int) -> int:

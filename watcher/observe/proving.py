@@ -134,9 +134,9 @@ class Prover:
     ) -> Sighting | None:
         """A branch that does not fold may be one of another block at this height: a chain moves any time.
 
-        Only where the source has our very block before a second branch of it is that one a lie.
+        Only where the source has our very block before and after a second branch of it is that one a lie.
         """
-        (theirs,) = await source.headers(block.height, 1) or (b"",)
+        had = await source.headers(block.height, 1)
         answer = (await source.branches([(tx.txid, block.height)]))[tx.txid]
         if isinstance(answer, SourceError):
             _unless_gone(answer)
@@ -144,8 +144,9 @@ class Prover:
         try:
             return self._fold(source, tx, answer, header, block)
         except Malformed as error:
-            if header_hash(theirs) != header.hash:
-                return None
+            for answered in (had, await source.headers(block.height, 1)):
+                if [header_hash(raw) for raw in answered] != [header.hash]:
+                    return None
             raise Misbehaved("merkle", f"{tx.txid} at {block.height}: {error}") from error
 
     def _fold(
