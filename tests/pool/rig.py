@@ -90,7 +90,8 @@ class Pool:
     async def sweep(self, names: Collection[str] | None = None) -> None:
         """Everything is asked again, and every source that is asked has answered."""
         attendants = [a for n, a in self.watch.attendants.items() if names is None or n in names]
-        before = {a.name: a.rounds for a in attendants}
+        # a round under way may have asked before now
+        before = {a.name: a.rounds + (not a.idle) for a in attendants}
         self.doorbells.sweep()
         await self.happens(
             lambda: all(a.rounds > before[a.name] or a.rests or not a.is_up for a in attendants),

@@ -65,6 +65,7 @@ async def test_an_inflow_that_only_one_source_shows_is_no_fact(
         await here.baselined()
         phantom = Tx((Outpoint(Txid("ab" * 32), 0),), ((key.script, 1_000_000),))
         servers["b"].fake_unconfirmed(phantom)
+        await here.happens(lambda: bool(here.watch.candidates), "the word of one")
         await here.sweep()
         assert not here.told("tx.seen")
         servers["b"].take_back(phantom.txid)
@@ -161,8 +162,13 @@ async def test_what_one_still_shows_is_not_dropped(
 ) -> None:
     async with pool(tmp_path, electrum(servers), [key.script]) as here:
         await here.baselined()
+        asked = servers["c"].counts["blockchain.scripthash.get_history"]
         paid = chain.pay(key.script, 50_000)
         await here.happens(lambda: bool(here.told("tx.seen")), "the inflow")
+        await here.happens(
+            lambda: servers["c"].counts["blockchain.scripthash.get_history"] > asked, "the third's word"
+        )
+        await here.sweep()  # it is taken down
         servers["c"].faults.fakes[paid] = chain.transactions[paid]
         chain.drop(paid)
         for _ in range(3):

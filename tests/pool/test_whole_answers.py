@@ -39,11 +39,11 @@ async def test_bytes_of_another_transaction_are_a_strike_and_another_source_is_a
         servers["a"].forge("blockchain.transaction.get", lambda _params, _honest: other)
         for name in ("b", "c"):
             servers[name].swallow_notifications()  # so that it is a who is asked first
-        chain.pay(key.script, 50_000)
+        paid = chain.pay(key.script, 50_000)
         chain.mine()
         await here.happens(lambda: here.watch.conduct.strikes["a", "transaction"] >= 1, "the strike")
-        assert here.balance == (0, 0)
         await here.happens_by_sweeping(lambda: here.balance == (50_000, 0), "the inflow")
+        assert {event.txid for event in here.told("tx.seen") + here.told("tx.confirmed")} == {paid}
         assert {name for name, _reason in here.watch.conduct.strikes} == {"a"}
 
 
