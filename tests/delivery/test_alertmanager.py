@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.delivery.rig import Receiver, hang, status, target
+from tests.delivery.rig import Receiver, hang, status, target, until
 from tests.delivery.samples import OURS, body, in_block, texts, transaction
 from tests.delivery.test_conformance import group
 from watcher.delivery.alertmanager import CONDITION_HOLDS, EVENT_HOLDS, AlertmanagerSender, joint_verdict
@@ -136,6 +137,26 @@ async def test_one_that_hangs_does_not_keep_it_from_the_other() -> None:
         verdict = await send([bad, good], transaction("tx.seen", "outflow"), seconds=0.2)
         assert verdict == Retry(Reason.TIMEOUT)
         assert len(good.requests) == 1
+
+
+async def test_a_reminder_that_hangs_at_one_does_not_keep_an_outflow_from_the_other() -> None:
+    async def standing() -> list[str]:
+        return [body("treasury.stale")]
+
+    async with Receiver() as good, Receiver(otherwise=hang) as bad:
+        posters = [Poster(target(f"http://127.0.0.1:{r.port}"), now=lambda: NOW) for r in (bad, good)]
+        async with AlertmanagerSender(posters, texts("en"), now=lambda: NOW) as sender:
+            reminder = asyncio.create_task(sender.remind(standing))
+            await until(lambda: bool(bad.requests and good.requests))
+            outflow = asyncio.create_task(sender.send(group(transaction("tx.seen", "outflow"))))
+            await until(lambda: len(good.requests) == 2)
+            assert not reminder.done()
+            assert not outflow.done()
+            for task in (reminder, outflow):
+                task.cancel()
+            await asyncio.gather(reminder, outflow, return_exceptions=True)
+    told = [json.loads(request.body)[0]["labels"]["alertname"] for request in good.requests]
+    assert told == ["TreasuryStale", "TreasuryOutflow"]
 
 
 def test_the_joint_verdict() -> None:

@@ -7,8 +7,8 @@ Its laws:
   nothing where it arrived before.
 - An event holds for an hour from its arrival, so that a late one fires too. A condition holds until the
   event that resolves it, and is told again meanwhile: an Alertmanager that starts anew knows nothing.
-- Nothing is told again after the event that ends it: the two take turns, and what holds is asked for in
-  its turn.
+- Nothing is told again after the event that ends it: at each Alertmanager the two take turns, and what holds
+  is asked for in its turn. One that hangs holds up nobody else.
 - Whether a condition's alert fires is decided by what holds when it is lent, not by which of the two events
   it tells: a beginning that failed and is tried again after its end resolves, and an end of what holds anew
   is kept back.
@@ -96,7 +96,7 @@ class AlertmanagerSender(OverHttp):
         super().__init__(*posters)
         self._texts = texts
         self._now = now
-        self._turn = asyncio.Lock()
+        self._turns = [asyncio.Lock() for _ in posters]
 
     def queue(self) -> Batch:
         """All that waits at once and in order: a condition's end must not overtake its beginning."""
@@ -104,23 +104,32 @@ class AlertmanagerSender(OverHttp):
 
     async def send(self, group: Group) -> Verdict:
         """One POST to each; every failure is a verdict."""
-        async with self._turn:
-            return await self._post([(delivery.body, delivery.holds) for delivery in group])
+        body = self._alerts([(delivery.body, delivery.holds) for delivery in group])
+
+        async def tell(poster: Poster, turn: asyncio.Lock) -> Verdict:
+            async with turn:
+                return await _post(poster, body)
+
+        verdicts = await asyncio.gather(*map(tell, self._posters, self._turns))
+        return joint_verdict(verdicts)
 
     async def remind(self, standing: Callable[[], Awaitable[Sequence[str]]]) -> None:
         """Tell again what holds; whoever does not take it is told the next time."""
-        async with self._turn:
-            bodies = await standing()
-            for start in range(0, len(bodies), BATCH):
-                await self._post([(body, True) for body in bodies[start : start + BATCH]])
 
-    async def _post(self, told: Sequence[tuple[str, bool]]) -> Verdict:
+        async def remind(poster: Poster, turn: asyncio.Lock) -> None:
+            async with turn:
+                bodies = await standing()
+                for start in range(0, len(bodies), BATCH):
+                    await _post(
+                        poster, self._alerts([(body, True) for body in bodies[start : start + BATCH]])
+                    )
+
+        await asyncio.gather(*map(remind, self._posters, self._turns))
+
+    def _alerts(self, told: Sequence[tuple[str, bool]]) -> bytes:
         now = datetime.fromtimestamp(self._now(), UTC)
         alerts = [self._alert(body, now, holds=holds) for body, holds in told]
-        body = json.dumps([alert for alert in alerts if alert is not None], ensure_ascii=False)
-        answers = await asyncio.gather(*(poster.post(body.encode(), {}) for poster in self._posters))
-        verdicts = [poster.judge(each) for poster, each in zip(self._posters, answers, strict=True)]
-        return joint_verdict(verdicts)
+        return json.dumps([alert for alert in alerts if alert is not None], ensure_ascii=False).encode()
 
     def _alert(self, body: str, now: datetime, *, holds: bool) -> dict[str, object] | None:
         told = told_of(body)
@@ -146,6 +155,10 @@ class AlertmanagerSender(OverHttp):
         if message.link is not None:
             alert["generatorURL"] = message.link
         return alert
+
+
+async def _post(poster: Poster, body: bytes) -> Verdict:
+    return poster.judge(await poster.post(body, {}))
 
 
 def alert_name(told: Told) -> str:
