@@ -1,12 +1,14 @@
-"""The real parts as fixtures. A test that asks for one of them is marked `real` by that."""
+"""What all tests share. One that asks for a real part is marked `real` by that."""
 
 from __future__ import annotations
 
 import shutil
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from tests.stack import fetch
 from tests.stack.bitcoind import Node
@@ -14,10 +16,15 @@ from tests.stack.chain import Chain
 from tests.stack.electrumx import ElectrumX
 from tests.stack.receiver import Receiver
 from tests.stack.regtest import Regtest, regtest
+from tests.toy.patience import PATIENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+
+settings.register_profile("patient", PATIENT)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -80,3 +87,11 @@ def _keep_only_logs(directory: Path) -> None:
     """A chain takes 18 MB, and pytest keeps the folders of its last three runs."""
     for folder in [path for path in directory.rglob("*") if path.name in {"regtest", "db"} and path.is_dir()]:
         shutil.rmtree(folder, ignore_errors=True)  # one may lie in another
+
+
+@pytest.fixture
+def nobodys_port() -> Iterator[int]:
+    """A port at which nobody listens, and nobody can begin to meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

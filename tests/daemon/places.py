@@ -91,7 +91,7 @@ async def fresh(daemon: Daemon) -> None:
     async def is_fresh() -> bool:
         return (await daemon.get("/freshz")).status == 200
 
-    await until(is_fresh, within=15, what="a fresh daemon")
+    await until(is_fresh, within=60, what="a fresh daemon")
 
 
 async def events_are(daemon: Daemon, count: int) -> None:
@@ -100,7 +100,7 @@ async def events_are(daemon: Daemon, count: int) -> None:
     async def there() -> bool:
         return len(await daemon.events()) >= count
 
-    await until(there, within=15, what=f"{count} events")
+    await until(there, within=60, what=f"{count} events")
 
 
 async def log_has(daemon: Daemon, text: str) -> None:
@@ -109,4 +109,4 @@ async def log_has(daemon: Daemon, text: str) -> None:
     async def has() -> bool:
         return text in daemon.child.log.read_text()
 
-    await until(has, within=15, what=f"{text!r} in the log")
+    await until(has, within=60, what=f"{text!r} in the log")

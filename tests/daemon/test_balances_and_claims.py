@@ -71,7 +71,7 @@ async def told(daemon: Daemon, kind: str, count: int) -> list[dict[str, Any]]:
         found = [event for event in await daemon.events() if event["type"].startswith(kind)]
         return found if len(found) >= count else []
 
-    return await until(enough, within=20, what=f"{count} events of {kind}")
+    return await until(enough, within=60, what=f"{count} events of {kind}")
 
 
 async def test_limits_are_told_once_each_to_whom_their_rule_names(toy: ToyElectrum, tmp_path: Path) -> None:
@@ -91,7 +91,12 @@ async def test_limits_are_told_once_each_to_whom_their_rule_names(toy: ToyElectr
             assert crossed["type"] == "balance.crossed"
             assert (data["condition"], data["rule"], data["treasury"]) == ("balance_below", "low", "alpha")
             assert (data["threshold_sats"], data["observed_sats"]) == (100_000, 60_000)
-            assert await daemon.metric("watcher_condition_active", condition="balance_below") == 1
+
+            async def is_active() -> bool:
+                return await daemon.metric("watcher_condition_active", condition="balance_below") == 1
+
+            # the scrape before this one may be a moment old, and a scrape is kept for a second
+            await until(is_active, within=60, what="the limit among the metrics")
             # back to the limit itself is not enough, and a restart tells nothing again
             toy.chain.pay(ALPHA, 40_000)
             toy.chain.mine()
@@ -125,7 +130,7 @@ async def test_a_balance_that_starts_on_the_wrong_side_is_told(toy: ToyElectrum,
         async def none_active() -> bool:
             return await daemon.metric("watcher_condition_active", condition="balance_below") is None
 
-        await until(none_active, within=15, what="no limit")
+        await until(none_active, within=60, what="no limit")
 
 
 async def test_a_notice_of_a_limit_waits_as_long_as_its_rule_says(toy: ToyElectrum, tmp_path: Path) -> None:
@@ -164,7 +169,7 @@ async def test_a_standing_claim_is_told_once_when_it_breaks_and_once_when_it_hol
         async def holds() -> bool:
             return await daemon.metric("watcher_treasury_claim_holds", claim="standing") == 1
 
-        await until(holds, within=15, what="a claim that holds")
+        await until(holds, within=60, what="a claim that holds")
         for sats, count in ((600_000, 1), (624_000, 2)):
             coins = toy.chain.unspent(ALPHA)
             if sats < 624_000:
@@ -175,7 +180,7 @@ async def test_a_standing_claim_is_told_once_when_it_breaks_and_once_when_it_hol
             await told(daemon, "claim.", count)
         await daemon.restart()
         await fresh(daemon)
-        await until(holds, within=15, what="a claim that holds again")
+        await until(holds, within=60, what="a claim that holds again")
         events = await told(daemon, "claim.", 2)
         assert [(e["type"], e["data"]["claim"]) for e in events] == [
             ("claim.mismatched", "standing"),

@@ -51,7 +51,7 @@ async def told(daemon: Daemon, count: int) -> list[dict[str, Any]]:
         found = [event for event in await daemon.events() if event["type"] in ours]
         return found if len(found) >= count else []
 
-    return await until(there, within=30, what=f"{count} of them")
+    return await until(there, within=60, what=f"{count} of them")
 
 
 async def active_is(daemon: Daemon, value: float) -> None:
@@ -59,7 +59,7 @@ async def active_is(daemon: Daemon, value: float) -> None:
         found = await daemon.metric("watcher_condition_active", condition="collision", treasury="alpha")
         return found == value
 
-    await until(is_so, within=30, what=f"the condition to be {value}")
+    await until(is_so, within=60, what=f"the condition to be {value}")
 
 
 async def confirmed(daemon: Daemon, treasury: str, sats: int) -> None:
@@ -69,7 +69,7 @@ async def confirmed(daemon: Daemon, treasury: str, sats: int) -> None:
         )
         return found == sats
 
-    await until(is_so, within=30, what=f"{treasury} to hold {sats}")
+    await until(is_so, within=60, what=f"{treasury} to hold {sats}")
 
 
 async def test_a_script_that_two_treasuries_reach_is_told_once_and_counted_once(

@@ -8,6 +8,7 @@ there that a tenth hits.
 from __future__ import annotations
 
 import asyncio
+import time
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from tests.stack.processes import free_port
 from tests.stack.receiver import SECRET, Receiver
 from tests.toy.chain import ToyChain
 from tests.toy.electrum import ToyElectrum
+from watcher.core.instants import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,18 +116,29 @@ async def until_killed(daemon: Daemon, seconds: float, life: ToyLife | None = No
 
 
 async def settled(daemon: Daemon, chain: ToyChain, receiver: Receiver) -> None:
-    """Until the log adds up to what is on the chain and in its mempool, and each event was delivered."""
+    """Until all was read anew, the log adds up to chain and mempool, and each event was delivered.
+
+    The sums alone do not tell: a reorganisation that only moved transactions leaves them as they were.
+    """
     expected = {name: balance(chain, scripts) for name, scripts in TREASURIES.items()}
-    deadline = asyncio.get_running_loop().time() + 30
+    instant = rfc3339(time.time_ns() // 1_000_000)
+    deadline = asyncio.get_running_loop().time() + 120
     while True:
-        events = await daemon.events()
+        is_read = await read_since(daemon, instant)
+        events = await daemon.events()  # only now: what was read by then is told
         received = {one.data["id"] for one in receiver.verified}
         undelivered = owed(events) - received
         sums = add_up(events)
-        if sums == expected and not undelivered:
+        if is_read and sums == expected and not undelivered:
             return
-        assert asyncio.get_running_loop().time() < deadline, (sums, expected, undelivered)
+        assert asyncio.get_running_loop().time() < deadline, (is_read, sums, expected, undelivered)
         await asyncio.sleep(0.05)
+
+
+async def read_since(daemon: Daemon, instant: str) -> bool:
+    """Whether every treasury was asked for and read in full from that instant on."""
+    told = (await daemon.get("/api/v1/treasuries")).json()["treasuries"]
+    return all(one["complete_as_of"] is not None and one["complete_as_of"]["time"] >= instant for one in told)
 
 
 def owed(events: list[dict[str, Any]]) -> set[str]:

@@ -31,7 +31,7 @@ async def test_a_source_that_leaves_out_what_is_proven_is_told_of_by_the_rule(tm
             await fresh(daemon)
             liar.omit(paid)
             liar.disconnect_all()
-            told = await receiver.wait_for(lambda one: one.type == "source.disagreed", within=60)
+            told = await receiver.wait_for(lambda one: one.type == "source.disagreed", within=120)
             assert (told.data["source"], told.data["reason"]) == ("other", "omitted")
             assert (told.data["rules"], told.data["severity"]) == (["liars"], "critical")
             assert told.data["condition"] == "disagreement"

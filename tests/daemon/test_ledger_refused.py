@@ -44,7 +44,7 @@ def without_privileges(daemon: Daemon, *words: str) -> Outcome:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)

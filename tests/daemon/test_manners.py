@@ -22,7 +22,7 @@ def watcher(*words: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedP
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -50,7 +50,7 @@ def test_what_needs_no_config_loads_none(words: list[str]) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0

@@ -53,12 +53,12 @@ async def test_a_ring_costs_one_history_a_block_one_branch_and_a_restart_nothing
             return (toy.counts - before)[SUBSCRIBE] >= 2
 
         # by its ledger it is fresh before it has asked anybody, so freshness is not waited for here
-        await until(all_subscribed, within=15, what="two subscriptions")
+        await until(all_subscribed, within=60, what="two subscriptions")
         mined = toy.chain.mine()
 
         async def followed() -> bool:
             return await daemon.metric("watcher_tip_height") == mined.height
 
-        await until(followed, within=15, what="the tip after the restart")
+        await until(followed, within=60, what="the tip after the restart")
         again = toy.counts - before
         assert (again[SUBSCRIBE], again[HISTORY], again[TRANSACTION]) == (2, 0, 0)

@@ -76,13 +76,17 @@ async def moved(folder: Path) -> AsyncIterator[Daemon]:
             await events_are(daemon, 6)
             chain.mine()
             await events_are(daemon, 8)
+
+            async def is_outbox(pending: int, dead: int) -> bool:
+                (ops,) = (await daemon.get("/api/v1/status")).json()["outbox"]
+                return (ops["pending"], ops["dead"]) == (pending, dead)
+
+            # what was told so far has to have arrived: else the refusal would meet that too
+            await until(lambda: is_outbox(0, 0), within=60, what="all of it delivered")
             receiver.answer = status(410)
             chain.pay(ALPHA, 7_000)
-
-            async def dead() -> bool:
-                return (await daemon.metric("watcher_outbox_dead", endpoint="ops") or 0) > 0
-
-            await until(dead, within=15, what="a dead letter")
+            await events_are(daemon, 10)  # the payment, and that its message was refused
+            await until(lambda: is_outbox(0, 1), within=60, what="a dead letter and nothing else")
             yield daemon
 
 
@@ -246,7 +250,7 @@ def on_a_terminal(daemon: Daemon, **more: str) -> str:
             stdin=theirs,
             env=environment,
             cwd=ROOT,
-            timeout=20,
+            timeout=60,
             check=True,
         )
         os.close(theirs)
@@ -306,7 +310,7 @@ def cut_short(daemon: Daemon) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

@@ -108,7 +108,7 @@ async def seen(daemon: Daemon, height: int) -> None:
         complete = await daemon.metric("watcher_treasury_complete_height", treasury="alpha")
         return (confirmed, pending, complete) == (sum(PAID) - SPENT, 77_000, height)
 
-    await until(there, within=30, what="the whole story in the ledger")
+    await until(there, within=60, what="the whole story in the ledger")
 
 
 class Published:

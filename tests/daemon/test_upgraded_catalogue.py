@@ -48,7 +48,7 @@ async def told(daemon: Daemon, count: int) -> list[str]:
         found = [event["type"] for event in await daemon.events()]
         return found if len(found) >= count else []
 
-    return await until(there, within=30, what=f"{count} events")
+    return await until(there, within=60, what=f"{count} events")
 
 
 async def test_a_changed_entry_of_the_catalogue_is_told_with_all_that_follows(

@@ -34,8 +34,8 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the specification's own exa
 OLD_SECRET = "whsec_dGhlIHNlY3JldCBvZiBsYXN0IG1vbnRo"
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Return once it holds; fail when it does not within that time."""
+async def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Return once it holds; fail when it does not within that time: less than an attempt of `webhook` has."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came to hold"
@@ -305,7 +305,7 @@ def webhook(
     now: Callable[[], float] = time.time,
     previous_secret: str | None = None,
     names: AbstractResolver | None = None,
-    seconds: float = 5.0,
+    seconds: float = 60.0,
 ) -> WebhookSender:
     http = Poster(where, now=now, resolver=names, seconds=seconds)
     return WebhookSender(http, Signer(SECRET, previous_secret), now=now)

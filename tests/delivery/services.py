@@ -125,7 +125,7 @@ class Kind:
         base: str,
         *,
         allow_private: bool = True,
-        seconds: float = 5.0,
+        seconds: float = 60.0,
         names: AbstractResolver | None = None,
     ) -> Sender:
         """To the service at this scheme, host and port."""

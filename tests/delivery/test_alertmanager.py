@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.delivery.rig import Receiver, hang, status, target, until
+from tests.delivery.rig import Receiver, Request, hang, status, target, until
 from tests.delivery.samples import OURS, body, in_block, texts, transaction
 from tests.delivery.test_conformance import group
 from watcher.delivery.alertmanager import CONDITION_HOLDS, EVENT_HOLDS, AlertmanagerSender, joint_verdict
@@ -32,10 +32,12 @@ async def alerts(*bodies: str) -> list[dict[str, Any]]:
         return received
 
 
-async def send(receivers: list[Receiver], *bodies: str, seconds: float = 5.0) -> Verdict:
-    posters = [
-        Poster(target(f"http://127.0.0.1:{r.port}"), now=lambda: NOW, seconds=seconds) for r in receivers
-    ]
+def poster(receiver: Receiver) -> Poster:
+    return Poster(target(f"http://127.0.0.1:{receiver.port}"), now=lambda: NOW, seconds=60.0)
+
+
+async def send(receivers: list[Receiver], *bodies: str) -> Verdict:
+    posters = [poster(receiver) for receiver in receivers]
     async with AlertmanagerSender(posters, texts("en"), now=lambda: NOW) as sender:
         return await sender.send(group(*bodies))
 
@@ -133,9 +135,15 @@ async def test_it_is_delivered_when_all_have_taken_it() -> None:
 
 
 async def test_one_that_hangs_does_not_keep_it_from_the_other() -> None:
-    async with Receiver() as good, Receiver(otherwise=hang) as bad:
-        verdict = await send([bad, good], transaction("tx.seen", "outflow"), seconds=0.2)
-        assert verdict == Retry(Reason.TIMEOUT)
+    async with Receiver() as good, Receiver() as bad:
+
+        async def when_the_other_has_it(request: Request, writer: asyncio.StreamWriter) -> None:
+            await until(lambda: bool(good.requests))
+            await status(500)(request, writer)
+
+        bad.otherwise = when_the_other_has_it
+        verdict = await send([bad, good], transaction("tx.seen", "outflow"))
+        assert verdict == Retry(Reason.STATUS_5XX, None, 500)
         assert len(good.requests) == 1
 
 
@@ -143,18 +151,20 @@ async def test_a_reminder_that_hangs_at_one_does_not_keep_an_outflow_from_the_ot
     async def standing() -> list[str]:
         return [body("treasury.stale")]
 
-    async with Receiver() as good, Receiver(otherwise=hang) as bad:
-        posters = [Poster(target(f"http://127.0.0.1:{r.port}"), now=lambda: NOW) for r in (bad, good)]
-        async with AlertmanagerSender(posters, texts("en"), now=lambda: NOW) as sender:
-            reminder = asyncio.create_task(sender.remind(standing))
-            await until(lambda: bool(bad.requests and good.requests))
-            outflow = asyncio.create_task(sender.send(group(transaction("tx.seen", "outflow"))))
-            await until(lambda: len(good.requests) == 2)
-            assert not reminder.done()
-            assert not outflow.done()
-            for task in (reminder, outflow):
-                task.cancel()
-            await asyncio.gather(reminder, outflow, return_exceptions=True)
+    async with (
+        Receiver() as good,
+        Receiver(otherwise=hang) as bad,
+        AlertmanagerSender([poster(bad), poster(good)], texts("en"), now=lambda: NOW) as sender,
+    ):
+        reminder = asyncio.create_task(sender.remind(standing))
+        await until(lambda: bool(bad.requests and good.requests))
+        outflow = asyncio.create_task(sender.send(group(transaction("tx.seen", "outflow"))))
+        await until(lambda: len(good.requests) == 2)
+        assert not reminder.done()
+        assert not outflow.done()
+        for task in (reminder, outflow):
+            task.cancel()
+        await asyncio.gather(reminder, outflow, return_exceptions=True)
     told = [json.loads(request.body)[0]["labels"]["alertname"] for request in good.requests]
     assert told == ["TreasuryStale", "TreasuryOutflow"]
 

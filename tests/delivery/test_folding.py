@@ -31,7 +31,7 @@ INFLOW = transaction("tx.confirmed", "inflow", **in_block())
 
 
 def chat(receiver: Receiver, now: Callable[[], float] = time.time) -> ChatSender:
-    http = Poster(target(f"http://127.0.0.1:{receiver.port}/"), now=now)
+    http = Poster(target(f"http://127.0.0.1:{receiver.port}/"), now=now, seconds=60.0)
     return ChatSender(http, Slack(), texts("en"), now=now)
 
 
@@ -47,7 +47,7 @@ async def test_5000_inflows_are_one_message_to_people_and_5000_to_machines_and_a
     for endpoint in ("people", "machine", "pager"):
         ledger.owe_bodies(endpoint, bodies)
     async with Receiver() as people, Receiver() as machine, Receiver() as pager:
-        alerts = Poster(target(f"http://127.0.0.1:{pager.port}"), now=time.time)
+        alerts = Poster(target(f"http://127.0.0.1:{pager.port}"), now=time.time, seconds=60.0)
         senders = {
             "people": chat(people),
             "machine": webhook(target(machine.url)),
@@ -60,7 +60,7 @@ async def test_5000_inflows_are_one_message_to_people_and_5000_to_machines_and_a
             running(ledger, senders),
         ):
             for endpoint in senders:
-                await delivered(ledger, endpoint, 60.0)
+                await delivered(ledger, endpoint, 240.0)
         first, folded = titles(people)
         assert "Outflow" in first
         assert folded.startswith(

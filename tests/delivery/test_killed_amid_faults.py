@@ -11,6 +11,7 @@ import json
 import ssl
 import time
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,7 +84,7 @@ class Stand:
                 any(txid.encode() in each.body for each in self.receivers[name].requests) for name in heard_by
             )
 
-        await until(heard, within=60, what=f"{heard_by} told of the payment")
+        await until(heard, within=120, what=f"{heard_by} told of the payment")
         return txid
 
     async def deliveries(self, *states: str) -> list[dict[str, Any]]:
@@ -105,7 +106,7 @@ class Stand:
                 )
             return not left
 
-        await until(settled, within=120, what="all delivered")
+        await until(settled, within=240, what="all delivered")
 
 
 def config(place: Place, receivers: dict[str, Receiver]) -> str:
@@ -119,6 +120,13 @@ def config(place: Place, receivers: dict[str, Receiver]) -> str:
     )
     everybody = json.dumps([*urls, *FORBIDDEN])
     return place.config(extra=endpoints).replace('send_to = ["ops"]', f"send_to = {everybody}")
+
+
+def is_signed(told: Request) -> bool:
+    """Whether its signature is right for its own moment: `verify` is for receivers, and has five minutes."""
+    moment = datetime.fromtimestamp(int(told.headers["webhook-timestamp"]), UTC)
+    signature = Webhook(SECRET).sign(told.webhook_id, moment, told.body.decode())
+    return signature in told.headers["webhook-signature"].split()
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +175,7 @@ async def test_nothing_is_lost_and_nobody_else_waits_whatever_receivers_do_and_w
         return all(found[name] == fate for name, fate in expected.items())
 
     ids = {d["id"] for d in await stand.deliveries() if d["type"] == "tx.seen"}
-    await until(judged, within=60, what="each judged as the specification says")
+    await until(judged, within=120, what="each judged as the specification says")
     (later,) = [d for d in await stand.deliveries("pending") if d["endpoint"] == "later" and d["id"] in ids]
     assert later["due"] > time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3_600))
     # the ones that hang have it in hand, and the others do not wait for them
@@ -186,7 +194,7 @@ async def test_nothing_is_lost_and_nobody_else_waits_whatever_receivers_do_and_w
     for name in ("ops", *FAULTS):
         told: dict[str, bytes] = {}
         for each in receivers[name].requests:
-            Webhook(SECRET).verify(each.body, each.headers)
+            assert is_signed(each)
             assert told.setdefault(each.webhook_id, each.body) == each.body
         payments = [json.loads(body)["data"].get("txid") for body in told.values()]
         assert payments.count(first) == 1, name

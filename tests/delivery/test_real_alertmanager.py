@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
+import re
 import subprocess
 import time
 from contextlib import asynccontextmanager
@@ -18,7 +20,7 @@ from tests.delivery.samples import SAMPLES, body, texts, transaction
 from tests.delivery.test_conformance import group
 from tests.stack import fetch
 from tests.stack.loopback import request
-from tests.stack.processes import Child, free_port
+from tests.stack.processes import Child, free_port, until
 from watcher.delivery.alertmanager import PATH, AlertmanagerSender
 from watcher.delivery.http import Poster
 from watcher.delivery.verdict import Delivered
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 CLOCK = "TreasuryClaimMismatch"
+SOON = 120.0  # seconds: what it does by itself takes a few
 CONFIG = """
 route:
   receiver: hook
@@ -56,7 +59,7 @@ class Alertmanager:
     async def start(self) -> None:
         """Until it is ready."""
         self._child.start()
-        await self._child.ready(self._ready, within=30)
+        await self._child.ready(self._ready, within=120)
 
     async def restart(self) -> None:
         """Of its alerts it keeps none, of what it told everything."""
@@ -66,15 +69,25 @@ class Alertmanager:
     async def _ready(self) -> bool:
         try:
             return (await request(f"{self.url}/-/ready", within=2)).status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
+
+    async def has_noted(self) -> None:
+        """Until it has noted what it told first: it looks at that group again only afterwards."""
+
+        async def looked_again() -> bool:
+            page = (await request(f"{self.url}/metrics")).body.decode()
+            (looks,) = re.findall(r"^alertmanager_nflog_queries_total (\S+)$", page, re.MULTILINE)
+            return float(looks) > 1
+
+        await until(looked_again, within=SOON, what="a second look at the first group")
 
     async def alerts(self) -> list[dict[str, Any]]:
         """What amtool shows as active."""
 
         def ask() -> bytes:
             command = [str(self._amtool), "alert", "query", f"--alertmanager.url={self.url}", "-o", "json"]
-            return subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+            return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
 
         found: list[dict[str, Any]] = json.loads(await asyncio.to_thread(ask))
         return found
@@ -129,7 +142,7 @@ async def another_condition(manager: Alertmanager) -> None:
         for told in ("claim.mismatched", "claim.matched"):
             before = len(manager.told)
             await send(manager, body(told, incident="inc_clock", claim="clock"))
-            await until_holds(lambda before=before: len(manager.told) > before)
+            await until_holds(lambda before=before: len(manager.told) > before, SOON)
 
 
 async def test_it_takes_every_sample(tmp_path: Path) -> None:
@@ -144,14 +157,14 @@ async def test_a_condition_fires_and_is_resolved_once_also_with_two_daemons(tmp_
     async with alertmanager(tmp_path) as manager:
         for _daemon in range(2):
             await send(manager, firing)
-        await until_holds(lambda: bool(manager.notified))
+        await until_holds(lambda: bool(manager.notified), SOON)
         (alert,) = await manager.alerts()
         assert alert["labels"]["alertname"] == "TreasuryStale"
         assert alert["labels"].keys() == {"alertname", "treasury", "network", "severity", "incident"}
         assert alert["annotations"]["summary"].startswith("[CRITICAL] El Salvador")
         for _daemon in range(2):
             await send(manager, resolved)
-        await until_holds(lambda: len(manager.notified) > 1)
+        await until_holds(lambda: len(manager.notified) > 1, SOON)
         assert await manager.alerts() == []
         await another_condition(manager)
         assert manager.notified == [("firing", "TreasuryStale"), ("resolved", "TreasuryStale")]
@@ -164,11 +177,11 @@ async def test_an_outflow_of_two_daemons_is_one_alert_and_one_told_late_fires_to
     async with alertmanager(tmp_path) as manager:
         for log in ("a", "bb"):
             await send(manager, seen_by(log))
-        await until_holds(lambda: bool(manager.notified))
+        await until_holds(lambda: bool(manager.notified), SOON)
         (alert,) = await manager.alerts()
         assert alert["labels"]["alertname"] == "TreasuryOutflow"
         left = time.time() + 3_600 - _epoch(alert["endsAt"])
-        assert 0 <= left < 60
+        assert 0 <= left < 600
         await another_condition(manager)
         assert manager.notified == [("firing", "TreasuryOutflow")]
 

@@ -24,6 +24,23 @@ _numbers = itertools.count()
 _ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
 
 
+# The daemon says 503 when a read of its ledger took too long, which on a busy machine any may.
+_ASK = """\
+import sys, time, urllib.error, urllib.request
+method, url = sys.argv[1:]
+for left in reversed(range(60)):
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60)
+    except urllib.error.HTTPError as error:
+        if error.code != 503 or not left:
+            raise
+        time.sleep(1)
+    else:
+        print(answer.read().decode())
+        break
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a command in the container ended."""
@@ -67,7 +84,7 @@ class Container:
             folder.mkdir()
         self._child.start()
         try:
-            self.wait(self._booted, within=60, what="the container to boot")
+            self.wait(self._booted, within=300, what="the container to boot")
         except BaseException:
             self._end()
             raise
@@ -76,7 +93,7 @@ class Container:
     def __exit__(self, *_: object) -> None:
         self._child.signal(signal.SIGTERM)  # which nspawn hands on as an order to halt
         with suppress(TimeoutError):
-            self.wait(lambda: not self._child.running, within=20, what="the container to halt")
+            self.wait(lambda: not self._child.running, within=60, what="the container to halt")
         self._end()
 
     def _end(self) -> None:
@@ -88,7 +105,7 @@ class Container:
             with suppress(OSError):  # the kernel lets go of a cgroup a moment after its last process
                 folder.rmdir()
 
-    def run(self, *command: str, user: str = "root", within: float = 60, given: str = "") -> Outcome:
+    def run(self, *command: str, user: str = "root", within: float = 180, given: str = "") -> Outcome:
         """A command inside, with the environment of a fresh login."""
         done = subprocess.run(
             [
@@ -104,7 +121,7 @@ class Container:
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
-    def ok(self, *command: str, user: str = "root", within: float = 60, given: str = "") -> str:
+    def ok(self, *command: str, user: str = "root", within: float = 180, given: str = "") -> str:
         """The output of a command inside that has to succeed."""
         done = self.run(*command, user=user, within=within, given=given)
         assert done.code == 0, f"{' '.join(command)}: {done}\n{self.journal()}"
@@ -115,10 +132,8 @@ class Container:
         self.ok("sh", "-c", 'mkdir -p "$(dirname "$0")" && cat >"$0"', path, given=text)
 
     def http(self, url: str, *, method: str = "GET") -> str:
-        """The body of a successful answer to a request made inside."""
-        script = "import sys, urllib.request as u; m, url = sys.argv[1:]\n"
-        script += "print(u.urlopen(u.Request(url, method=m), timeout=10).read().decode())"
-        return self.ok("python3", "-c", script, method, url)
+        """The body of a successful answer to a request made inside; while it is 503, asked again."""
+        return self.ok("python3", "-c", _ASK, method, url)
 
     def json(self, url: str, *, method: str = "GET") -> Any:
         """The value of such an answer."""
@@ -128,9 +143,9 @@ class Container:
         """What systemd says of a unit."""
         return self.ok("systemctl", "show", "--value", f"--property={name}", unit).strip()
 
-    def journal(self) -> str:
-        """The end of the journal of our unit."""
-        return self.run("journalctl", "--no-pager", "-n", "60", "-o", "cat", "-u", "treasury-watcher").out
+    def journal(self, lines: int = 60) -> str:
+        """The end of the journal of our unit, in which a line is a while after it was written."""
+        return self.run("journalctl", "--no-pager", f"-n{lines}", "-o", "cat", "-u", "treasury-watcher").out
 
     def wait(self, condition: Callable[[], bool], *, within: float, what: str) -> None:
         """Until it holds; raises `TimeoutError` with what was waited for and the last words of all."""
@@ -142,7 +157,7 @@ class Container:
             time.sleep(0.1)
 
     def _booted(self) -> bool:
-        self._leader = _only_child(self._child.pid)
+        self._leader = _first_inside(self._child.pid)
         if not self._leader:
             return False
         return self.run("systemctl", "is-system-running").out.strip() in {"running", "degraded"}
@@ -164,11 +179,15 @@ def _own_cgroups() -> list[Path]:
     return [*unified[:1], *named[:1]]
 
 
-def _only_child(parent: int) -> int:
-    """The one process that this one is the parent of, 0 where there is none."""
-    for status in Path("/proc").glob("[0-9]*/stat"):
+def _first_inside(parent: int) -> int:
+    """The child of this one that is process 1 of its own namespace, 0 where there is none.
+
+    nspawn has another child for a moment, which is still outside: asked there, this machine has booted.
+    """
+    for status in Path("/proc").glob("[0-9]*/status"):
         with suppress(OSError):  # ended meanwhile
-            # the name, in parentheses, may hold anything: the parent is the second field after it
-            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            inside = fields["NSpid"].split()
+            if int(fields["PPid"]) == parent and len(inside) > 1 and inside[-1] == "1":
                 return int(status.parent.name)
     return 0

@@ -99,7 +99,7 @@ class Inbox:
                     return alert
             return None
 
-        return await until(arrived, within=60, what=f"{labels} {status} at {receiver}")
+        return await until(arrived, within=180, what=f"{labels} {status} at {receiver}")
 
     async def _heartbeat(self, _: web.Request) -> web.Response:
         return web.Response()
@@ -132,7 +132,7 @@ class Prometheus:
     async def ready(self) -> bool:
         """Whether it answers."""
         try:
-            return (await loopback.request(self._url + "/-/ready", within=2)).status == 200
+            return (await loopback.request(self._url + "/-/ready", within=10)).status == 200
         except OSError:
             return False
 
@@ -170,7 +170,7 @@ async def scraped(prometheus: Prometheus) -> None:
             newest = await prometheus.query(f"min(timestamp({series}))")
             return bool(newest) and float(newest[0]["value"][1]) > began
 
-        await until(again, within=30, what=f"a new sample of {series}")
+        await until(again, within=120, what=f"a new sample of {series}")
 
 
 async def _deposits_show(prometheus: Prometheus) -> None:
@@ -179,7 +179,7 @@ async def _deposits_show(prometheus: Prometheus) -> None:
     async def shown() -> bool:
         return bool(await prometheus.query(expr))
 
-    await until(shown, within=30, what="the deposits in Prometheus")
+    await until(shown, within=120, what="the deposits in Prometheus")
     await scraped(prometheus)
 
 
@@ -267,7 +267,7 @@ def _backfill(data: Path, programs: fetch.Monitoring, treasuries: Sequence[str])
         [programs.promtool, "tsdb", "create-blocks-from", "openmetrics", source, data],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -279,7 +279,7 @@ async def _running(
     child = Child(command, log=directory / "log", cwd=directory)
     child.start()
     try:
-        await child.ready(ready, within=30)
+        await child.ready(ready, within=180)
         yield
     finally:
         child.kill()

@@ -49,7 +49,7 @@ def setuid_program() -> None:
         stdin=subprocess.DEVNULL,
         check=True,
         capture_output=True,
-        timeout=10,
+        timeout=60,
     )
 
 
@@ -62,7 +62,7 @@ def child(program: str) -> None:
         stdin=subprocess.DEVNULL,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -39,18 +38,18 @@ def impossible() -> str | None:
 
 def rootfs() -> Path:
     """The folder with the Debian; raises `FetchError`."""
-    final = kept.cache() / f"debian-{SUITE}"
-    kept.cache().mkdir(parents=True, exist_ok=True)
-    with final.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not final.is_dir():
-            with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=kept.cache()) as scratch:
-                _debootstrap(Path(scratch), final.with_suffix(".log")).rename(final)
-    return final
+    return kept.cached(f"debian-{SUITE}", _debootstrap)
 
 
 def wheelhouse(folder: Path, *, source: Path = ROOT) -> Path:
     """The archive that `make package` makes of the tree at `source`, unpacked into `folder`."""
+    archive = kept.tried(lambda: _packed(folder, source))
+    subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True, timeout=300)
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def _packed(folder: Path, source: Path) -> Path:
+    """The archive itself; its wheels are fetched from the index."""
     made = subprocess.run(
         ["sh", source / "deploy/package.sh", folder],
         env={**os.environ, "PYTHON": sys.executable, "PYTHONS": PYTHON},
@@ -60,35 +59,35 @@ def wheelhouse(folder: Path, *, source: Path = ROOT) -> Path:
         timeout=_STEP_SECONDS,
         check=False,
     )
-    assert made.returncode == 0, made.stderr
-    archive = Path(made.stdout.strip())
-    subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True, timeout=60)
-    return folder / archive.name.removesuffix(".tar.gz")
+    if made.returncode != 0:
+        raise kept.StepError(f"package.sh failed with {made.returncode}: {made.stderr}")
+    return Path(made.stdout.strip())
 
 
-def _debootstrap(scratch: Path, log: Path) -> Path:
-    """A fresh Debian in a folder of `scratch`, by this machine's apt sources; its apt state is left alone."""
+def _debootstrap(made: Path, log: Path) -> None:
+    """A fresh Debian in the folder `made`, by this machine's apt sources; its apt state is left alone."""
     log.write_bytes(b"")
-    lists, archives = scratch / "lists", scratch / "cache"
-    for folder in (lists / "partial", archives / "archives/partial"):
-        folder.mkdir(parents=True)
-    apt = ["apt-get", "-qq", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={archives}"]
-    apt += ["-o", "APT::Sandbox::User=root"]
-    _step([*apt, "update"], log, scratch)
-    _step([*apt, "download", "debootstrap"], log, scratch)
-    _step(["dpkg", "-x", str(next(scratch.glob("debootstrap_*.deb"))), "tool"], log, scratch)
-    tool, made = scratch / "tool", scratch / "root"
-    _step(
-        [
-            *("env", f"DEBOOTSTRAP_DIR={tool}/usr/share/debootstrap", f"{tool}/usr/sbin/debootstrap"),
-            *("--variant=minbase", f"--include={','.join(_INCLUDED)}"),
-            *(SUITE, str(made), debian.debian_mirror(Path("/etc/apt"))),
-        ],
-        log,
-        scratch,
-    )
+    with tempfile.TemporaryDirectory(prefix=f"{made.name}.", dir=made.parent) as named:
+        scratch = Path(named)
+        lists, archives = scratch / "lists", scratch / "cache"
+        for folder in (lists / "partial", archives / "archives/partial"):
+            folder.mkdir(parents=True)
+        apt = ["apt-get", "-qq", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={archives}"]
+        apt += ["-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
+        _step([*apt, "update"], log, scratch)
+        _step([*apt, "download", "debootstrap"], log, scratch)
+        _step(["dpkg", "-x", str(next(scratch.glob("debootstrap_*.deb"))), "tool"], log, scratch)
+        tool = scratch / "tool"
+        _step(
+            [
+                *("env", f"DEBOOTSTRAP_DIR={tool}/usr/share/debootstrap", f"{tool}/usr/sbin/debootstrap"),
+                *("--variant=minbase", f"--include={','.join(_INCLUDED)}"),
+                *(SUITE, str(made), debian.debian_mirror(Path("/etc/apt"))),
+            ],
+            log,
+            scratch,
+        )
     shutil.rmtree(made / "var/cache/apt/archives")
-    return made
 
 
 def _step(command: list[str], log: Path, folder: Path) -> None:
@@ -103,4 +102,4 @@ def _step(command: list[str], log: Path, folder: Path) -> None:
             check=False,
         )
     if done.returncode != 0:
-        raise kept.FetchError(f"a small Debian could not be made: {command[0]} failed, see {log}")
+        raise kept.StepError(f"a small Debian could not be made: {command[0]} failed, see {log}")

@@ -60,7 +60,7 @@ class Service:
 
     def install(self, package: str = "/package") -> str:
         """What install.sh says."""
-        return self.inside.ok("sh", f"{package}/install.sh", within=300)
+        return self.inside.ok("sh", f"{package}/install.sh", within=900)
 
     def configure(self, text: str = CONFIG) -> None:
         """The config and the one secret it names."""
@@ -82,7 +82,7 @@ class Service:
 
     def start(self) -> None:
         """Restart, until systemd has heard READY."""
-        self.inside.ok("systemctl", "restart", UNIT, within=60)
+        self.inside.ok("systemctl", "restart", UNIT, within=600)
 
     @property
     def pid(self) -> int:
@@ -107,6 +107,16 @@ class Service:
         events: list[dict[str, Any]] = self.inside.json(f"{HTTP}/api/v1/events?limit=1000")["events"]
         return events
 
+    def told(self, event_type: str, *txids: str) -> None:
+        """Until the log says this of each of these transactions, and the receiver has been told."""
+
+        def there() -> bool:
+            events = [event["data"] for event in self.events() if event["type"] == event_type]
+            ids = {data["id"] for data in events if data["txid"] in txids}
+            return {data["txid"] for data in events} >= set(txids) and ids <= self.received_ids()
+
+        self.inside.wait(there, within=180, what=f"{event_type} of {txids}")
+
     def command(self, *words: str, user: str = "root") -> Any:
         """What the command line does for a user."""
         return self.inside.run("treasury-watcher", *words, user=user)
@@ -119,7 +129,7 @@ class Service:
             *("systemd-run", "--quiet", "--unit=actors", "--setenv=PYTHONPATH=/srv", "--setenv=HOME=/root"),
             *("--setenv=PYTHONDONTWRITEBYTECODE=1", PYTHON, "-m", "tests.deploy.actors"),
         )
-        self.inside.wait(self._directed, within=30, what="the actors to start")
+        self.inside.wait(self._directed, within=120, what="the actors to start")
 
     def _directed(self) -> bool:
         asked = self.inside.run(
@@ -147,4 +157,4 @@ class Service:
             pending = self.metric("watcher_outbox_pending", endpoint="ops")
             return self.metric("watcher_treasury_fresh", treasury="alpha") == 1 and pending == 0
 
-        self.inside.wait(there, within=30, what="the daemon to catch up")
+        self.inside.wait(there, within=180, what="the daemon to catch up")

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -67,13 +68,21 @@ async def test_every_query_of_the_dashboards_returns_a_number(everything: Monito
     empty, surprising = [], []
     for name, dashboard in dashboards().items():
         for panel, written in expressions(dashboard).items():
-            expr = re.sub(r"\$(treasury|instance)\b", ".*", written).replace("$__rate_interval", "30s")
-            values = [float(sample["value"][1]) for sample in await everything.prometheus.query(expr)]
-            found = any(not math.isnan(value) for value in values)
-            if comes_from_the_daemon(written) and not found:
+            # from the start on, however long that took
+            expr = re.sub(r"\$(treasury|instance)\b", ".*", written).replace("$__rate_interval", "1h")
+
+            async def number(expr: str = expr) -> bool:
+                values = [float(sample["value"][1]) for sample in await everything.prometheus.query(expr)]
+                return any(not math.isnan(value) for value in values)
+
+            if not comes_from_the_daemon(written):
+                if await number():
+                    surprising.append(f"{name}, {panel}: told already, take it out of SILENT")
+                continue
+            try:
+                await until(number, within=30, what=panel)
+            except TimeoutError:
                 empty.append(f"{name}, {panel}: {expr}")
-            if found and not comes_from_the_daemon(written):
-                surprising.append(f"{name}, {panel}: told already, take it out of SILENT")
     assert not empty + surprising, "\n".join(empty + surprising)
 
 
@@ -100,8 +109,14 @@ async def test_the_years_before_the_first_scrape_show(everything: Monitored) -> 
 
 
 async def test_every_rule_evaluates_and_every_alert_says_what_it_must(everything: Monitored) -> None:
-    groups = (await everything.prometheus.get("/api/v1/rules"))["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
+    rules: list[dict[str, Any]] = []
+
+    async def all_evaluated() -> bool:
+        groups = (await everything.prometheus.get("/api/v1/rules"))["groups"]
+        rules[:] = [rule for group in groups for rule in group["rules"]]
+        return "unknown" not in {rule["health"] for rule in rules}
+
+    await until(all_evaluated, within=60, what="the first evaluation of each group")
     assert not [(rule["name"], rule["lastError"]) for rule in rules if rule.get("lastError")]
     assert {rule["health"] for rule in rules} == {"ok"}
     alerts = [rule for rule in rules if rule["type"] == "alerting"]
@@ -115,8 +130,18 @@ async def test_every_rule_evaluates_and_every_alert_says_what_it_must(everything
 
 async def test_a_daemon_that_works_fires_the_watchdog_alone(everything: Monitored) -> None:
     await scraped(everything.prometheus)
-    firing = await everything.prometheus.query('ALERTS{alertstate="firing"}')
-    assert {sample["metric"]["alertname"] for sample in firing} == {"Watchdog"}
+    firing: set[str] = set()
+
+    async def alone() -> bool:
+        nonlocal firing
+        samples = await everything.prometheus.query('ALERTS{alertstate="firing"}')
+        firing = {sample["metric"]["alertname"] for sample in samples}
+        return firing == {"Watchdog"}
+
+    # with their clocks sped up, a second without an answer suffices to fire: on a busy machine it passes
+    with suppress(TimeoutError):
+        await until(alone, within=60, what="the watchdog alone")
+    assert firing == {"Watchdog"}
 
 
 async def test_the_dead_mans_switch_is_fed_again_and_again(everything: Monitored) -> None:
@@ -125,7 +150,7 @@ async def test_the_dead_mans_switch_is_fed_again_and_again(everything: Monitored
     async def thrice() -> bool:
         return len(fed) >= 3
 
-    await until(thrice, within=30, what="the third sign of life")
+    await until(thrice, within=120, what="the third sign of life")
     assert {(alert["labels"]["alertname"], alert["status"]) for alert in fed} == {("Watchdog", "firing")}
 
 
@@ -161,19 +186,22 @@ async def test_what_follows_from_something_else_is_held_back_and_coins_never_are
 
     async def held_back() -> set[tuple[str, str]]:
         alerts = (await loopback.request(f"{url}?filter=test=inhibition")).json()
-        assert len(alerts) == len(sent)
-        return {
-            (alert["labels"]["alertname"], alert["labels"].get("instance", ""))
-            for alert in alerts
-            if alert["status"]["state"] == "suppressed"
-        }
+        return (
+            set()
+            if len(alerts) != len(sent)
+            else {
+                (alert["labels"]["alertname"], alert["labels"].get("instance", ""))
+                for alert in alerts
+                if alert["status"]["state"] == "suppressed"
+            }
+        )
 
     expected = {("WatcherTreasuryStale", "x"), ("WatcherTipStale", "y"), ("WatcherTreasuryStale", "z")}
 
     async def settled() -> bool:
         return await held_back() == expected
 
-    await until(settled, within=30, what=f"held back are {expected}")
+    await until(settled, within=120, what=f"held back are {expected}")
 
 
 async def test_a_lost_source_and_a_dead_daemon_reach_the_operators_and_are_resolved(

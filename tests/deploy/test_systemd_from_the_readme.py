@@ -50,7 +50,7 @@ def test_the_lines_of_the_readme_lead_from_nothing_to_watching(nothing: Containe
             nothing.write(f"{ETC}/watcher.toml", CONFIG)
             nothing.write(f"{ETC}/credentials/ops", SECRET)
         else:
-            nothing.ok("sh", "-c", f"cd /root/new && {line}", within=300)
+            nothing.ok("sh", "-c", f"cd /root/new && {line}", within=900)
         took[line] = time.monotonic() - began
         if line.endswith("install.sh"):
             service.start_actors()  # a server and a receiver, on the Python that came with it

@@ -88,7 +88,7 @@ class Prey:
         async def asked() -> bool:
             return ask()
 
-        await until(asked, within=90, what=what)
+        await until(asked, within=180, what=what)
 
     async def has_swallowed(self) -> None:
         """Until all that was sent was read, and what that took has been taken."""

@@ -34,14 +34,14 @@ async def read(folder: Path, transactions: int, *, within: float) -> dict[str, A
         )
         child.start()
         try:
-            await child.ready(daemon.ready, within=60)
+            await child.ready(daemon.ready, within=180)
 
             async def is_whole() -> bool:
                 return await balance_of(daemon) == PAID * transactions
 
             await until(is_whole, within=within, what="the whole balance")
             await fresh(daemon)
-            assert await child.terminate(within=60) == 0
+            assert await child.terminate(within=120) == 0
         finally:
             child.kill()
     told: dict[str, Any] = json.loads((folder / "told.json").read_text())
@@ -54,7 +54,7 @@ async def balance_of(daemon: Daemon) -> float | None:
 
 @pytest.mark.slow
 async def test_a_script_of_a_thousand_is_read_whole(tmp_path: Path) -> None:
-    told = await read(tmp_path, 1_000, within=120)
+    told = await read(tmp_path, 1_000, within=240)
     assert told["samples"] > 10
 
 

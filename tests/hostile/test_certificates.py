@@ -161,10 +161,18 @@ async def test_a_changed_key_of_an_explorer_stops_it_until_it_is_trusted(tmp_pat
             labels = {"source": "home", "reason": "certificate"}
             return await daemon.metric("watcher_source_strikes_total", **labels) == 1
 
-        await until(struck, within=20, what="the strike for the other key")
+        await until(struck, within=90, what="the strike for the other key")
         assert other.counts.total() == 0
         outcome = await daemon.command("sources", "trust", "home")
         assert (outcome.code, outcome.err) == (0, "")
         await fresh(daemon)
-        reasons = [e["data"]["reason"] for e in await daemon.events() if e["type"] == "source.pinned"]
-        assert reasons == ["first_use", "first_use"]
+
+        async def pinned() -> list[str]:
+            return [e["data"]["reason"] for e in await daemon.events() if e["type"] == "source.pinned"]
+
+        async def again() -> bool:
+            return len(await pinned()) > 1
+
+        # fresh it may be by what it read before the end
+        await until(again, within=90, what="the other key")
+        assert await pinned() == ["first_use", "first_use"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -85,7 +86,7 @@ def test_no_acknowledged_event_is_lost_in_a_power_cut(forgetful: Nursery, tmp_pa
 def test_a_ledger_that_does_not_wait_for_the_disk_loses(
     forgetful: Nursery, tmp_path: Path, synchronous: str
 ) -> None:
-    fates = [
-        endure(forgetful, tmp_path / str(seed), seed, [f"synchronous={synchronous}"]) for seed in range(3)
-    ]
-    assert all(fate.lost for fate in fates)
+    pragmas = [f"synchronous={synchronous}"]
+    # what a cut takes depends on ids that are drawn: now and then a whole story comes through
+    fates = (endure(forgetful, tmp_path / str(seed), seed, pragmas) for seed in range(12))
+    assert len([*islice((fate for fate in fates if fate.lost), 3)]) == 3

@@ -66,11 +66,17 @@ class Pool:
         return sums["confirmed"], sums["pending"]
 
     async def baselined(self) -> None:
-        """Until the treasury was read in full."""
+        """Until the treasury was read in full, and nothing is left of anybody's first reading.
+
+        The quorum may be there before the last source has said its word: what changes then would be news
+        to that one by another way than the test is about.
+        """
         await self.happens(lambda: bool(self.told("watch.baselined")), "the baseline")
         await self.happens(lambda: TREASURY in self.watch.complete, "the first complete reading")
+        attendants = self.watch.attendants.values()
+        await self.happens(lambda: all(a.rounds and not a.dirty for a in attendants), "everybody's word")
 
-    async def happens(self, ask: Callable[[], bool], what: str, within: float = 15) -> None:
+    async def happens(self, ask: Callable[[], bool], what: str, within: float = 90) -> None:
         """Until it is so."""
 
         async def asked() -> bool:
@@ -85,7 +91,7 @@ class Pool:
             await self.sweep()
             return ask()
 
-        await until(asked, within=15, what=what)
+        await until(asked, within=90, what=what)
 
     async def sweep(self, names: Collection[str] | None = None) -> None:
         """Everything is asked again, and every source that is asked has answered."""

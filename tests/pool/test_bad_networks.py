@@ -23,7 +23,7 @@ async def told_once(here: Pool, chain: ToyChain, key: Key) -> None:
     for _ in range(3):
         chain.pay(key.script, 50_000)
         chain.mine()
-    await here.happens(lambda: here.balance == (150_000, 0), "three inflows", within=40)
+    await here.happens(lambda: here.balance == (150_000, 0), "three inflows")
     ids = [event.id for event in here.events]
     assert len(ids) == len(set(ids))
     assert len(here.told("tx.confirmed")) == 3
@@ -60,7 +60,7 @@ async def test_resets_in_the_middle_of_answers_lose_nothing(
                 chain.pay(key.script, 10_000)
                 chain.mine()
                 toxic.reset()
-            await here.happens(lambda: here.balance == (50_000, 0), "five inflows", within=40)
+            await here.happens(lambda: here.balance == (50_000, 0), "five inflows")
             assert len(here.told("tx.confirmed")) == 5
             assert toxic.connections > 1
             assert not here.watch.conduct.strikes

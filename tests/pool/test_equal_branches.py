@@ -126,3 +126,25 @@ async def test_it_is_not_accused_where_two_answers_are_of_two_branches(tmp_path:
         await here.happens(lambda: here.watch.tip == one.tip, "the new block")
         assert asked > 2
         assert not here.watch.conduct.strikes
+
+
+async def test_it_is_not_accused_while_it_has_not_announced_the_branch_that_it_serves(tmp_path: Path) -> None:
+    """ElectrumX announces a block with its next look at the mempool, up to seconds after it serves it."""
+    key = Key(7)
+    one, _ = twins(key)
+    async with parted(one, one, tmp_path, [key.script]) as (here, second):
+        await here.baselined()
+        announced = second.answers.tip()
+        second.swallow_notifications()
+        second.forge("blockchain.headers.subscribe", lambda _params, _honest: announced)
+        one.reorg(1)
+        await here.happens(lambda: here.watch.tip == one.tip, "the reorganisation")
+        for _ in range(5):
+            await here.sweep()
+        assert here.watch.attendants["two"].is_up
+        assert here.watch.complete[TREASURY].block != one.tip
+        del second.faults.answers["blockchain.headers.subscribe"]
+        second.faults.silent_bells = False
+        second.notify()
+        await here.happens_by_sweeping(lambda: here.watch.complete[TREASURY].block == one.tip, "both words")
+        assert not here.watch.conduct.strikes

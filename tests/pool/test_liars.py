@@ -216,7 +216,7 @@ async def test_a_released_source_is_asked_again_and_agrees(
         await here.happens_by_sweeping(lambda: here.watch.quarantined() == ("b",), "the liar named")
         two["b"].faults.omitted.clear()
         assert here.watch.release("b")
-        await here.happens(lambda: here.watch.conduct.convicted_of("b") is None, "agreement", within=45)
+        await here.happens(lambda: here.watch.conduct.convicted_of("b") is None, "agreement", within=150)
         await here.happens_by_sweeping(lambda: len(here.watch.fresh_sources()) == 2, "both to count")
 
 

@@ -30,12 +30,12 @@ async def test_a_movement_is_told_while_most_of_a_list_has_not_had_its_turn(
         "a", server.url, Network.REGTEST, clock=time.time, draw=lambda: 0.5, backoff=QUICK, charges=True
     )
     async with pool(tmp_path, [source], scripts) as here:
-        await here.happens(lambda: server.counts[SUBSCRIBE] > MANY // 2, "the first pieces", within=60)
+        await here.happens(lambda: server.counts[SUBSCRIBE] > MANY // 2, "the first pieces", within=180)
         watch = here.watch
-        await here.happens(lambda: 0 < len(watch.listing.unread) < MANY // 2, "they are read", within=60)
+        await here.happens(lambda: 0 < len(watch.listing.unread) < MANY // 2, "they are read", within=180)
         told = next(s for s in scripts if scripthash(s) not in watch.listing.unread)
         chain.pay(told, 50_000)
-        await here.happens(lambda: bool(here.told("tx.seen")), "the inflow", within=60)
+        await here.happens(lambda: bool(here.told("tx.seen")), "the inflow", within=180)
         assert server.counts[SUBSCRIBE] < MANY
         assert server.counts[HISTORY] < 10  # nothing is read that was not asked for
         assert not watch.complete

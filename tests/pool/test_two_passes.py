@@ -73,7 +73,13 @@ async def test_a_script_is_read_at_one_source_where_the_others_have_its_status(
     servers: Servers, chain: ToyChain, key: Key, tmp_path: Path
 ) -> None:
     a_busy_past(chain, key)
+    for server in servers.values():
+        server.faults.deaf = True
     async with pool(tmp_path, electrum(servers), [key.script]) as here:
+        # who connects while another reads has not said its word yet, and is asked for it
+        await here.happens(lambda: all(server.connections for server in servers.values()), "all connected")
+        for server in servers.values():
+            server.hear()
         await here.baselined()
         await here.happens(lambda: here.watch.second_pass.is_over, "the second pass")
         assert await proven(here) == (MANY, 0)

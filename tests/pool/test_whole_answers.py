@@ -156,7 +156,7 @@ async def test_what_is_missing_in_a_batch_is_late_and_the_rest_is_there(
         lists = [one for one in batch if isinstance(one["result"], list)]
         return [one for one in batch if len(lists) < 2 or one is not lists[1]]
 
-    async with through(servers["a"], without_the_second_history, Limits(answer=1.0)) as source:
+    async with through(servers["a"], without_the_second_history, Limits(answer=5.0)) as source:
         told = (await source.histories(list(paid))).histories
     missing = list(paid)[1]
     assert isinstance(told[missing], Unavailable)

@@ -35,7 +35,7 @@ class Setting:
     receiver: Receiver
     treasuries: Mapping[str, Sequence[str]]
 
-    async def caught_up(self, within: float = 30) -> None:
+    async def caught_up(self, within: float = 180) -> None:
         """Until the daemon has our tip, nothing is left to read and all is fresh."""
         height = await self.regtest.node.rpc("getblockcount")
         await self.regtest.electrumx.wait_height(height)

@@ -24,7 +24,7 @@ def relisted(here: Setting, treasuries: dict[str, list[str]], rules: str = RULES
 
 
 async def balance(here: Setting, treasury: str) -> int:
-    return add_up(await here.daemon.events())[treasury][0]
+    return add_up(await here.daemon.events()).get(treasury, (0, 0))[0]
 
 
 async def test_fourteen_new_addresses_are_an_outflow_until_they_are_listed(
@@ -35,7 +35,7 @@ async def test_fourteen_new_addresses_are_an_outflow_until_they_are_listed(
         old = here.treasuries["alpha"][0]
         await chain.fund(old, 62_800_000)
         await chain.mine()
-        await here.receiver.wait_for(lambda r: r.type == "tx.confirmed", within=20)
+        await here.receiver.wait_for(lambda r: r.type == "tx.confirmed")
         new = [await chain.new_address() for _ in range(FOURTEEN)]
         (coin,) = await chain.coins(old)
         draft = await chain.draft(dict.fromkeys(new, 4_400_000), [coin], change=new[0])
@@ -55,7 +55,7 @@ async def test_fourteen_new_addresses_are_an_outflow_until_they_are_listed(
         here.daemon.write_config()
         outcome = await here.daemon.command("reload", "--reason", "coins moved", "--by", "treasurer")
         assert (outcome.code, outcome.err) == (0, "")
-        told = await here.receiver.wait_for(lambda r: r.type == "tx.reclassified", within=20)
+        told = await here.receiver.wait_for(lambda r: r.type == "tx.reclassified")
         assert (told.data["txid"], told.data["flow"]) == (moved, "internal")
         assert told.data["delta_sats"] == {"confirmed": 0, "pending": 0}
         assert told.data["incident"] == alarm.data["incident"]
@@ -88,15 +88,15 @@ async def test_a_removed_watch_that_holds_coins_is_critical_and_told(
         async def counted() -> bool:
             return await balance(here, "alpha") == 1_000_000
 
-        await until(counted, within=20, what="both to be counted")
+        await until(counted, within=120, what="both to be counted")
         quiet = RULES.replace('on = ["any", "chain", "watch"]', 'on = ["outflow"]')
         here.daemon.config = relisted(here, {"alpha": [kept], "beta": list(here.treasuries["beta"])}, quiet)
         here.daemon.write_config()
         assert (await here.daemon.command("reload")).code == 0
-        removed = await here.receiver.wait_for(lambda r: r.type == "watch.removed", within=20)
+        removed = await here.receiver.wait_for(lambda r: r.type == "watch.removed")
         assert removed.data["severity"] == "critical"
         assert removed.data["delta_sats"]["confirmed"] == -900_000
-        changed = await here.receiver.wait_for(lambda r: r.type == "config.changed", within=20)
+        changed = await here.receiver.wait_for(lambda r: r.type == "config.changed")
         assert changed.data["severity"] == "critical"
         assert {"what": "rule", "name": "everything", "change": "loosened"} in changed.data["difference"]
         assert await balance(here, "alpha") == 100_000
@@ -113,13 +113,13 @@ async def test_a_wrong_config_is_refused_whole_and_the_old_one_goes_on(
         outcome = await here.daemon.command("reload")
         assert outcome.code == 2
         assert "nam" in outcome.err
-        await until(lambda: reload_was(here, 0), within=5, what="the metric to say so")
+        await until(lambda: reload_was(here, 0), within=60, what="the metric to say so")
         txid = await chain.fund(here.treasuries["beta"][0], 123_456)
-        await here.receiver.wait_for(lambda r: r.data.get("txid") == txid, within=20)
+        await here.receiver.wait_for(lambda r: r.data.get("txid") == txid)
         here.daemon.config = good
         here.daemon.write_config()
         assert (await here.daemon.command("reload")).code == 0
-        await until(lambda: reload_was(here, 1), within=5, what="the metric to say so")
+        await until(lambda: reload_was(here, 1), within=60, what="the metric to say so")
 
 
 async def reload_was(here: Setting, successful: int) -> bool:
@@ -151,9 +151,9 @@ async def test_membership_by_height_begins_and_ends_with_its_block(
         async def is_balance(sats: int) -> bool:
             return await balance(here, "alpha") == sats
 
-        await until(lambda: is_balance(700_000), within=20, what="the membership to begin")
+        await until(lambda: is_balance(700_000), within=120, what="the membership to begin")
         await chain.mine(2)
-        await until(lambda: is_balance(0), within=20, what="the membership to end")
+        await until(lambda: is_balance(0), within=120, what="the membership to end")
         types = [e["type"] for e in await here.daemon.events() if e["type"].startswith("watch.")]
         assert types[-3:] == ["watch.added", "watch.baselined", "watch.removed"]
         assert (await here.daemon.command("verify")).code == 0

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 OURS = b"\x00\x14" + b"\x01" * 20
 US = scripthash(OURS)
-SHORT = Limits(answer=0.4, ping=0.1, silence=0.3)
 
 
 async def test_the_first_word_is_the_version_and_the_second_the_genesis_block(
@@ -67,14 +66,13 @@ async def test_a_server_of_another_protocol_is_left_out(
 async def test_nobody_there_is_unavailable_at_once_and_tried_again(
     chain: ToyChain, bells: Bells, connect: Connect
 ) -> None:
-    server = ToyElectrum(chain)
-    async with server:
-        pass
-    async with connect(server.url, bells, up=False) as source:
-        await bells.until(lambda: bells.count("disconnected") == 2)
-        with pytest.raises(Unavailable):
-            await source.watch([US])
-        async with server:
+    async with ToyElectrum(chain) as server:
+        await server.stop()
+        async with connect(server.url, bells, up=False) as source:
+            await bells.until(lambda: bells.count("disconnected") == 2)
+            with pytest.raises(Unavailable):
+                await source.watch([US])
+            await server.start()
             await bells.until(lambda: bells.count("connected") == 1)
             assert (await source.tip()).block == chain.tip
             assert source.health().last_reason == "unavailable"
@@ -104,7 +102,7 @@ async def test_questions_under_way_fail_at_once_when_the_connection_breaks(
     await until(lambda: server.counts["blockchain.scripthash.get_history"] == 5)
     server.faults.stalled = False
     server.disconnect_all()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(Limits().answer / 2):
         results = await asyncio.gather(*asked, return_exceptions=True)
     assert all(type(result) is Unavailable for result in results)
     await bells.until(lambda: bells.count("connected") == 2)
@@ -113,12 +111,12 @@ async def test_questions_under_way_fail_at_once_when_the_connection_breaks(
 async def test_a_half_open_connection_is_noticed_and_made_anew(
     server: ToyElectrum, bells: Bells, connect: Connect
 ) -> None:
-    async with connect(server.url, bells, limits=SHORT):
+    async with connect(server.url, bells, limits=Limits(ping=0.3, silence=1.0)):
         server.half_open()
-        await bells.until(lambda: bells.count("disconnected") == 1)
+        await bells.until(lambda: bells.count("disconnected") > 0)
         assert "silent" in str(bells.ends[0])
         server.hear()
-        await bells.until(lambda: bells.count("connected") == 2)
+        await bells.until(lambda: bells.count("connected") > 1)
 
 
 def test_half_open_is_noticed_within_thirty_seconds() -> None:
@@ -128,20 +126,23 @@ def test_half_open_is_noticed_within_thirty_seconds() -> None:
 
 
 async def test_a_quiet_server_is_pinged_and_kept(server: ToyElectrum, bells: Bells, connect: Connect) -> None:
-    async with connect(server.url, bells, limits=SHORT):
-        await until(lambda: server.counts["server.ping"] >= 5)
+    limits = Limits(ping=0.3, silence=4.0)
+    async with connect(server.url, bells, limits=limits):
+        # longer than it may be silent
+        await until(lambda: server.counts["server.ping"] > limits.silence / limits.ping)
         assert bells.log == ["connected"]
 
 
 async def test_a_server_that_talks_and_does_not_answer_is_left(
     server: ToyElectrum, bells: Bells, connect: Connect
 ) -> None:
-    async with connect(server.url, bells, limits=SHORT) as source:
+    # no ping is due before that: the question alone finds it out
+    async with connect(server.url, bells, limits=Limits(answer=3.0)) as source:
         server.stall()
         chatter = asyncio.create_task(_chatter(server))
-        with pytest.raises(Unavailable, match=r"within 0\.4 s"):
+        with pytest.raises(Unavailable, match="within 3 s"):
             await source.tip()
-        await bells.until(lambda: bells.count("disconnected") == 1)
+        await bells.until(lambda: bells.count("disconnected") > 0)
         chatter.cancel()
         assert source.health().requests[Outcome.TIMEOUT] >= 1
 
@@ -155,9 +156,9 @@ async def _chatter(server: ToyElectrum) -> None:
 async def test_a_message_that_drips_is_cut_off_as_a_whole(
     server: ToyElectrum, bells: Bells, connect: Connect
 ) -> None:
-    async with connect(server.url, bells, limits=SHORT):
+    async with connect(server.url, bells, limits=Limits(answer=2.0, ping=2.0, silence=60.0)):
         dripping = asyncio.create_task(_drip(server))
-        await bells.until(lambda: bells.count("disconnected") == 1)
+        await bells.until(lambda: bells.count("disconnected") > 0)
         dripping.cancel()
         assert "one message" in str(bells.ends[0])
 
@@ -171,7 +172,7 @@ async def _drip(server: ToyElectrum) -> None:
 async def test_an_answer_that_comes_too_late_is_ignored(
     server: ToyElectrum, bells: Bells, connect: Connect
 ) -> None:
-    async with connect(server.url, bells, limits=Limits(answer=0.2)) as source:
+    async with connect(server.url, bells) as source:
         server.faults.stalled = True
         late = asyncio.create_task(source.tip())
         await until(lambda: server.counts["blockchain.headers.subscribe"] == 2)

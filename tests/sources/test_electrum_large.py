@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 import tracemalloc
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +95,10 @@ async def test_a_line_without_an_end_costs_no_more_than_twice_its_bound(
     (client,) = server.clients
     tracemalloc.start()
     try:
-        for _ in range(135):
-            await client.send_slowly(b"x" * 60_000)
-            await asyncio.sleep(0)
+        with suppress(ConnectionError):  # it hangs up before the last of it
+            for _ in range(135):
+                await client.send_slowly(b"x" * 60_000)
+                await asyncio.sleep(0)
         await bells.until(lambda: bells.count("disconnected") == 1)
         _now, peak = tracemalloc.get_traced_memory()
     finally:

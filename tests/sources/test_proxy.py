@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.sources.conftest import QUICK
-from tests.stack.processes import free_port, until
+from tests.stack.processes import until
 from tests.toy.bells import running
 from tests.toy.chain import ToyChain
 from tests.toy.electrum import ToyElectrum
@@ -88,7 +88,7 @@ async def is_up(source: ElectrumSource | EsploraSource) -> None:
     async def up() -> bool:
         return source.health().up
 
-    await until(up, within=10, what="a connection")
+    await until(up, within=60, what="a connection")
 
 
 async def test_an_electrum_server_is_reached_by_its_name_and_on_a_circuit_of_its_own() -> None:
@@ -114,15 +114,15 @@ async def test_an_explorer_too() -> None:
         assert set(proxy.asked) == {("me", "secret", "explorer.example", port)}
 
 
-async def test_without_its_proxy_the_server_is_never_reached() -> None:
+async def test_without_its_proxy_the_server_is_never_reached(nobodys_port: int) -> None:
     async with ToyElectrum(ToyChain()) as server:
-        source = electrum(server.url, Socks("127.0.0.1", free_port(), "tor"))
+        source = electrum(server.url, Socks("127.0.0.1", nobodys_port, "tor"))
         async with running(source):
 
             async def failed() -> bool:
                 return source.health().last_reason == "unavailable"
 
-            await until(failed, within=10, what="a failure")
+            await until(failed, within=60, what="a failure")
             with pytest.raises(Unavailable):
                 await source.tip()
         assert server.connections == 0

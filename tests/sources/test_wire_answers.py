@@ -85,7 +85,7 @@ def test_a_history_no_honest_server_tells_is_refused_whole(history: Any) -> None
 
 
 def test_a_transaction_both_confirmed_and_not_is_a_race_and_no_strike() -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotThere):
         wire.read_history(raw([line(A, 5), line(B, 0), line(A, 0)]))
 
 

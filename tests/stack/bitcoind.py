@@ -97,11 +97,11 @@ class Node:
     async def start(self) -> None:
         """Start it again after `stop`, and wait until it answers."""
         self.child.start()
-        await self.child.ready(self._answers, within=60)
+        await self.child.ready(self._answers, within=180)
 
     async def stop(self) -> None:
         """Shut it down in order."""
-        await self.child.terminate(within=60)
+        await self.child.terminate(within=180)
 
     async def restart(self) -> None:
         """Stop and start: the mempool is empty afterwards, the wallets are loaded again."""

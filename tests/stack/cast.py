@@ -84,7 +84,7 @@ async def assemble(stack: AsyncExitStack, scratch: Path, show: Screen) -> Cast:
     async def fresh() -> bool:
         return (await daemon.get("/freshz")).status == 200
 
-    await until(fresh, within=30, what="the daemon's first complete reading")
+    await until(fresh, within=180, what="the daemon's first complete reading")
     return Cast(node, electrumx, daemon, Stage(chain, receiver, treasuries))
 
 

@@ -7,6 +7,7 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class Daemon:
     async def __aexit__(self, *_: object) -> None:
         self.child.kill()
 
-    async def start(self, *, within: float = 30) -> None:
+    async def start(self, *, within: float = 180) -> None:
         """Start it, again after an end, until it is ready; raises `ChildError` with its last words."""
         self.write_config()
         self.child.start()
@@ -93,7 +94,7 @@ class Daemon:
         """SIGKILL, to the process and all that it started."""
         self.child.kill()
 
-    async def terminate(self, *, within: float = 15) -> int:
+    async def terminate(self, *, within: float = 60) -> int:
         """SIGTERM; its exit code."""
         return await self.child.terminate(within=within)
 
@@ -106,19 +107,31 @@ class Daemon:
     async def ready(self) -> bool:
         """Whether `/readyz` says so."""
         try:
-            return (await self.get("/readyz", within=2)).status == 200
+            return (await self.get("/readyz", within=10)).status == 200
         except (OSError, http.client.HTTPException):
             return False
 
-    async def get(self, path: str, *, within: float = 10) -> loopback.Reply:
+    async def get(self, path: str, *, within: float = 60) -> loopback.Reply:
         """The answer to a GET, whatever its status."""
         return await loopback.request(self.url + path, within=within)
 
+    async def read(self, path: str) -> loopback.Reply:
+        """The good answer to a GET, asked again for a minute while the ledger cannot be read just now.
+
+        It breaks off what takes a second, which on a busy machine anything may.
+        """
+        deadline = time.monotonic() + 60
+        while True:
+            reply = await self.get(path)
+            again = reply.status == 503 and "Retry-After" in reply.headers
+            if not again or time.monotonic() > deadline:
+                assert reply.status == 200, reply
+                return reply
+            await asyncio.sleep(0.2)
+
     async def metrics(self) -> str:
         """The text of `/metrics`."""
-        reply = await self.get("/metrics")
-        assert reply.status == 200, reply
-        return reply.body.decode()
+        return (await self.read("/metrics")).body.decode()
 
     async def metric(self, name: str, **labels: str) -> float | None:
         """The one sample with this name and at least these labels, None when there is none."""
@@ -136,15 +149,13 @@ class Daemon:
         events: list[dict[str, Any]] = []
         after = ""
         while True:
-            reply = await self.get(f"/api/v1/events?limit=1000{after}")
-            assert reply.status == 200, reply
-            page = reply.json()
+            page = (await self.read(f"/api/v1/events?limit=1000{after}")).json()
             if not page["events"]:
                 return events
             events += page["events"]
             after = f"&after={page['next']}"
 
-    async def command(self, *words: str, within: float = 60) -> Outcome:
+    async def command(self, *words: str, within: float = 180) -> Outcome:
         """What `watcher --config … WORDS` does, beside the running daemon or without one."""
 
         def run() -> Outcome:

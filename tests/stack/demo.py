@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from tests.stack.receiver import Received, Receiver
 
-# Of the ten seconds for the whole way down: for the act that is on, then for the last words.
-_ACT_SECONDS: Final = 3.0
-_END_SECONDS: Final = 6.0
+# For the act that is on, then for the last words: each takes a second or two where nothing else works.
+_ACT_SECONDS: Final = 15.0
+_END_SECONDS: Final = 60.0
 _FAILED, _USAGE = 1, 2
 
 
@@ -147,7 +147,8 @@ async def _play(show: Screen, cast: Cast, told_to_end: asyncio.Event, seconds: f
         if playing.done():
             await asyncio.wait([watching], timeout=0.5)  # the end of a process explains why the play failed
         player.stop()
-        await asyncio.wait([playing], timeout=_ACT_SECONDS)
+        # nothing of the act is still to come when a part of it has ended
+        await asyncio.wait([playing, watching], timeout=_ACT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             if task.done():
                 await task

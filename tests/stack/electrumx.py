@@ -62,14 +62,14 @@ class Line:
             for number, (method, *parameters) in enumerate(asked)
         ]
         self._writer.write(json.dumps(requests).encode() + b"\n")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             answers = {answer["id"]: answer for answer in await self._answers()}
         for answer in answers.values():
             if "error" in answer:
                 raise ElectrumError(str(answer["error"]))
         return [answers[number]["result"] for number in range(len(questions))]
 
-    async def notified(self, method: str, *, within: float = 10) -> list[Any]:
+    async def notified(self, method: str, *, within: float = 60) -> list[Any]:
         """The parameters of the next notification of this method."""
         async with asyncio.timeout(within):
             while not any(note["method"] == method for note in self.notifications):
@@ -166,11 +166,11 @@ class ElectrumX:
     async def start(self) -> None:
         """Start it again after `stop`, and wait until it serves the node's tip."""
         self.child.start()
-        await self.child.ready(self._at_the_tip, within=60)
+        await self.child.ready(self._at_the_tip, within=180)
 
     async def stop(self) -> None:
         """Shut it down in order."""
-        await self.child.terminate(within=30)
+        await self.child.terminate(within=60)
 
     async def restart(self) -> None:
         """Stop and start, on the same port and database."""
@@ -205,7 +205,7 @@ class ElectrumX:
             await line.close()
         return told["height"], told["hex"]
 
-    async def wait_height(self, height: int, *, within: float = 30) -> None:
+    async def wait_height(self, height: int, *, within: float = 120) -> None:
         """Wait until clients are told exactly this height; raises `TimeoutError`."""
 
         async def reached() -> bool:
@@ -214,7 +214,7 @@ class ElectrumX:
 
         await until(reached, within=within, what=f"ElectrumX at height {height}")
 
-    async def synced(self, *, within: float = 30) -> None:
+    async def synced(self, *, within: float = 120) -> None:
         """Wait until clients are told the node's own tip; raises `TimeoutError`."""
         await until(self._at_the_tip, within=within, what="ElectrumX at the node's tip")
 
@@ -233,7 +233,7 @@ class ElectrumX:
             await line.close()
         return {entry["tx_hash"]: entry["height"] for entry in entries}
 
-    async def wait_history(self, address: str, expected: dict[str, int], *, within: float = 30) -> None:
+    async def wait_history(self, address: str, expected: dict[str, int], *, within: float = 120) -> None:
         """Wait until `history` is this; raises `TimeoutError` with what it was at last."""
         last: dict[str, int] = {}
 

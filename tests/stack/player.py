@@ -24,7 +24,7 @@ Treasuries: TypeAlias = "Mapping[str, Mapping[AddressKind, str]]"
 
 KINDS: Final = get_args(AddressKind)
 FINALITY: Final = 3  # a round has time for it, and no reorganisation of it goes so deep
-_TOLD_WITHIN: Final = 20.0  # far beyond what it takes on a busy machine
+_TOLD_WITHIN: Final = 60.0  # far beyond what it takes on a busy machine
 _FIRST_PAUSE: Final = 0.3  # everything is to be shown soon, and then slowly enough to be read
 _PAUSE: Final = 1.5
 

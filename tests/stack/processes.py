@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import os
 import random
 import signal
@@ -14,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
 
 # Below the range from which the kernel draws the ports of outgoing connections: one of those would now
-# and then take the port between our choosing it and the server's binding it.
+# and then take the port between our choosing it and the server's binding it. For the same reason each
+# process gives out ports of its own share of them.
 _PORTS = range(20_000, 32_000)
+_SHARE = 120  # ports: far more than any test has at once
 _TAIL_BYTES = 4_000
 _POLL_SECONDS = 0.02
 
@@ -95,7 +99,7 @@ class Child:
             raise ChildError(f"still running after {within:g} s\n{self.tail()}")
         return process.wait()
 
-    async def terminate(self, *, within: float = 15) -> int:
+    async def terminate(self, *, within: float = 60) -> int:
         """SIGTERM, and its exit code; kills it and raises `ChildError` when it does not end in time."""
         self.signal(signal.SIGTERM)
         try:
@@ -149,15 +153,36 @@ async def until(ask: Callable[[], Awaitable[T | None]], *, within: float, what: 
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def free_port(candidates: Sequence[int] = _PORTS) -> int:
-    """A loopback TCP port among these that nobody listens on now; raises `ChildError`."""
-    for port in random.sample(candidates, min(len(candidates), 100)):
+def free_port(candidates: Iterable[int] | None = None) -> int:
+    """A loopback TCP port that nobody listens on now, by default one that no other process gives out.
+
+    None is given out again before all others of this process were; raises `ChildError`.
+    """
+    for port in itertools.islice(_own_ports(), _SHARE) if candidates is None else candidates:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 return port
     raise ChildError("no free port among those tried")
+
+
+@functools.cache
+def _own_ports() -> Iterator[int]:
+    """The ports of a share that is this process's as long as it lives, over and over."""
+    shares = range(len(_PORTS) // _SHARE)
+    for share in random.sample(shares, len(shares)):
+        # A name in the abstract namespace is one process's, goes with it, leaves no file, and counts where
+        # the ports count: in the network namespace. The descriptor is never closed.
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0treasury-watcher-ports-{share}")
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()
+        return itertools.cycle(_PORTS[share * _SHARE : (share + 1) * _SHARE])
+    raise ChildError("other processes have all ports")
 
 
 async def _readable_pidfd(pid: int, within: float) -> bool:

@@ -123,7 +123,7 @@ class Receiver:
         """Answer the coming requests with these, one each, before `answer` holds again."""
         self._next.extend(answers)
 
-    async def wait_for(self, predicate: Callable[[Received], bool], *, within: float = 30) -> Received:
+    async def wait_for(self, predicate: Callable[[Received], bool], *, within: float = 120) -> Received:
         """The first verified request, past or coming, that the predicate accepts; raises `TimeoutError`."""
 
         def found() -> Received | None:

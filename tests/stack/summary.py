@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.stack.player import Stage
     from tests.stack.told import Screen
 
-_SETTLE_SECONDS: Final = 3.0
+_SETTLE_SECONDS: Final = 20.0
 
 
 async def tell(show: Screen, daemon: Daemon, stage: Stage) -> bool:
@@ -25,9 +25,9 @@ async def tell(show: Screen, daemon: Daemon, stage: Stage) -> bool:
     show.say(f"{len(events)} events: " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())))
     agreed = [_deliveries(show, events, stage)]
     agreed += [await _balance(show, daemon, stage, name) for name in stage.treasuries]
-    code = await daemon.terminate(within=3)
+    code = await daemon.terminate()
     show.say(f"daemon ended with {code}")
-    verified = await daemon.command("verify", within=5)
+    verified = await daemon.command("verify")
     show.say(f"verify ended with {verified.code}: {verified.out.partition(chr(10))[0]}")
     for line in verified.err.splitlines():
         show.say(line)
@@ -35,24 +35,30 @@ async def tell(show: Screen, daemon: Daemon, stage: Stage) -> bool:
 
 
 async def _settled(daemon: Daemon, stage: Stage) -> list[dict[str, Any]]:
-    """The log, once the daemon has the node's tip and balances and nothing to deliver, or after a while."""
+    """The log, once the daemon has the node's tip and balances and all of it is told, or after a while."""
+    events: list[dict[str, Any]] = []
 
     async def quiet() -> bool:
-        if await daemon.metric("watcher_outbox_pending", endpoint="receiver"):
-            return False
+        nonlocal events
+        agree = await daemon.metric("watcher_tip_height") == (await stage.chain.tip())[0]
         for name, addresses in stage.treasuries.items():
-            if await _seen(daemon, name) != await stage.chain.utxo_total(addresses.values()):
-                return False
-        return await daemon.metric("watcher_tip_height") == (await stage.chain.tip())[0]
+            agree &= await _seen(daemon, name) == await stage.chain.utxo_total(addresses.values())
+        events = await daemon.events()
+        return agree and not _missing(events, stage)
 
     with suppress(TimeoutError):  # what does not agree is told line by line
         await until(quiet, within=_SETTLE_SECONDS, what="agreement")
-    return await daemon.events()
+    return events
+
+
+def _missing(events: list[dict[str, Any]], stage: Stage) -> set[str]:
+    """The ids of the log that no verified webhook had."""
+    return {event["data"]["id"] for event in events} - {one.id for one in stage.receiver.verified}
 
 
 def _deliveries(show: Screen, events: list[dict[str, Any]], stage: Stage) -> bool:
     receiver = stage.receiver
-    missing = {event["data"]["id"] for event in events} - {one.id for one in receiver.verified}
+    missing = _missing(events, stage)
     refused = len(receiver.received) - len(receiver.verified)
     show.say(f"{len(receiver.verified)} webhooks verified, {refused} refused, {len(missing)} missing")
     return not refused and not missing

@@ -34,7 +34,7 @@ async def test_two_nodes_talk_only_when_told_to(node: Node, tmp_path: Path) -> N
         async def caught_up() -> bool:
             return await Chain(other).tip() == tip
 
-        await until(caught_up, within=20, what="the other node's tip")
+        await until(caught_up, within=120, what="the other node's tip")
 
 
 @pytest.mark.parametrize(("version", "newest"), [("1.20.0", "1.6"), ("1.18.0", "1.4.3")])
@@ -132,8 +132,10 @@ async def test_only_with_cost_limits_a_greedy_client_has_to_wait(node: Node, *, 
 
         greedy = asyncio.create_task(be_greedy())
         try:
-            done, _ = await asyncio.wait([greedy], timeout=2 if cost_limits else 60)
-            assert bool(done) is not cost_limits
+            if cost_limits:
+                assert not (await asyncio.wait([greedy], timeout=2))[0]
+            else:
+                await asyncio.wait_for(greedy, 300)
         finally:
             greedy.cancel()
             await asyncio.wait([greedy])

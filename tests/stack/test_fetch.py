@@ -19,7 +19,7 @@ def fetch_main(variables: dict[str, str], cache: Path) -> subprocess.CompletedPr
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -39,6 +39,61 @@ def test_a_variable_that_names_nothing_is_an_error_and_nothing_is_fetched(tmp_pa
     assert failed.returncode == 1
     assert failed.stderr == "BITCOIND names no executable file: /nowhere\n"
     assert not (tmp_path / "treasury-watcher").exists()
+
+
+def test_a_step_that_fails_once_is_tried_again_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kept, "_PAUSE_SECONDS", 0.0)
+    tries: list[Path] = []
+
+    def build(folder: Path, log: Path) -> None:
+        tries.append(folder)
+        (folder / f"half {len(tries)}").touch()
+        kept.run(["false" if len(tries) == 1 else "true"], log, "a download")
+
+    made = kept.cached("part", build)
+    assert len(tries) == 2
+    assert [path.name for path in made.iterdir()] == ["half 2"]
+    assert kept.cached("part", build) == made
+    assert sorted(path.name for path in made.parent.iterdir()) == ["part", "part.lock", "part.log"]
+
+
+def test_one_that_fails_always_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kept, "_PAUSE_SECONDS", 0.0)
+
+    def build(_: Path, log: Path) -> None:
+        kept.run(["false"], log, "a download")
+
+    with pytest.raises(kept.FetchError, match="a download failed with 1"):
+        kept.cached("part", build)
+    assert sorted(path.name for path in kept.cache().iterdir()) == ["part.lock", "part.log"]
+
+
+_BUILDS_SLOWLY = """\
+import pathlib, sys, time
+from tests.stack import kept
+def build(folder, log):
+    with log.open("a") as built:
+        built.write("built\\n")
+    time.sleep(1)
+    (folder / "whole").touch()
+assert (kept.cached("part", build) / "whole").exists()
+"""
+
+
+def test_two_workers_that_fetch_at_once_build_it_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _BUILDS_SLOWLY]
+    workers = [subprocess.Popen(command, env=environment, cwd=root, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [worker.communicate(timeout=180)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    assert (tmp_path / "treasury-watcher/part.log").read_text() == "built\n"
 
 
 @pytest.mark.parametrize(

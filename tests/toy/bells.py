@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from watcher.bitcoin.types import ScriptHash
     from watcher.sources.base import Source, SourceError
 
-DEADLINE: Final = 10.0
+DEADLINE: Final = 60.0
 
 
 class Bells:
-    """What rang, in order; scripts and tips also counted apart."""
+    """What rang, in order, and when, by the event loop's clock; scripts also apart."""
 
     def __init__(self) -> None:
         self.sources: set[str] = set()
         self.log: list[str] = []
+        self.times: list[float] = []
         self.scripts: list[ScriptHash] = []
         self.ends: list[SourceError] = []
         self._rang = asyncio.Event()
@@ -53,6 +54,7 @@ class Bells:
     def _note(self, source: str, kind: str) -> None:
         self.sources.add(source)
         self.log.append(kind)
+        self.times.append(asyncio.get_running_loop().time())
         self._rang.set()
 
 

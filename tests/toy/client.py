@@ -194,7 +194,12 @@ class Client:
             # spaces before the last bracket: the message stays what it is
             self.send(held[:-2] + b" " * max(0, _PACKET - len(held)) + held[-2:])
         else:
-            self._release = loop.call_at(due, self._send_held)
+            self._release = loop.call_at(due, self._send_late)
+
+    def _send_late(self) -> None:
+        """Nothing has come that would have taken it along."""
+        self._server.waited += 1
+        self._send_held()
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +25,8 @@ class ToyElectrum:
     """Speaks up to `protocol`; with `pads` holds small answers back like ElectrumX; over TLS with a context.
 
     `counts` has the requests by method, `connections` how often somebody connected, `batches` how many came;
-    `last_ids` has the id of the last request of each method.
+    `last_ids` has the id of the last request of each method; `waited` is how often what was held back left by
+    the clock alone. Within its context its port is nobody else's, also while it does not listen.
     """
 
     software = "ToyElectrum 1.0"
@@ -47,10 +49,12 @@ class ToyElectrum:
         self.last_ids: dict[str, Any] = {}
         self.connections = 0
         self.batches = 0
+        self.waited = 0
         self.port = 0
         self._tls = tls
         self._hears = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._place: socket.socket | None = None  # bound, and never listens
         self._serving: set[asyncio.Task[None]] = set()
 
     @property
@@ -68,13 +72,20 @@ class ToyElectrum:
     ) -> None:
         self.chain.listeners.remove(self.notify)
         await self.stop()
+        assert self._place is not None
+        self._place.close()
+        self._place = None
 
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""
+        if self._place is None:
+            self._place = socket.socket()
+            self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            self._place.bind(("127.0.0.1", self.port))
+            self.port = self._place.getsockname()[1]
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=self._tls, limit=1 << 22
+            self._serve, "127.0.0.1", self.port, ssl=self._tls, limit=1 << 22, reuse_port=True
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Stop listening and hang up on all."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.stack import fetch
+from tests.stack.processes import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,11 +32,15 @@ QUIET = (
 
 @dataclass
 class Tab:
-    """One tab. `complaints` is what it logged as a warning or an error, `asked` every address it fetched."""
+    """One tab. `complaints` is what it logged as a warning or an error, `asked` every address it fetched.
+
+    `document` is the browser's id of the one that was loaded last, `loads` how many were.
+    """
 
     socket: aiohttp.ClientWebSocketResponse
     complaints: list[str] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
+    document: str = ""
     loads: int = 0
     _number: int = 0
 
@@ -50,7 +55,7 @@ class Tab:
                 return dict(told["result"])
 
     async def _told(self) -> dict[str, Any]:
-        told: dict[str, Any] = (await self.socket.receive(timeout=30)).json()
+        told: dict[str, Any] = (await self.socket.receive(timeout=120)).json()
         parameters = told.get("params", {})
         match told.get("method"):
             case "Network.requestWillBeSent":
@@ -59,7 +64,8 @@ class Tab:
                 self.complaints.append(str(parameters))
             case "Log.entryAdded" if parameters["entry"]["level"] in {"warning", "error"}:
                 self.complaints.append(str(parameters["entry"]))
-            case "Page.loadEventFired":
+            case "Page.lifecycleEvent" if parameters["name"] == "load":
+                self.document = parameters["loaderId"]
                 self.loads += 1
         return told
 
@@ -74,18 +80,23 @@ class Tab:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
-        await self.loaded("Page.navigate", url=url)
-
-    async def loaded(self, method: str, **parameters: object) -> None:
-        """Wait for the load that a command leads to."""
-        before = self.loads
-        await self.call(method, **parameters)
-        while self.loads == before:
+        begun = await self.call("Page.navigate", url=url)
+        # the load of what was there before may be told of only now
+        while self.document != begun["loaderId"]:
             await self._told()
 
     async def press(self, selector: str) -> None:
         """Press a button as a person does, and wait for the page it leads to."""
-        await self.loaded("Runtime.evaluate", expression=f"document.querySelector({selector!r}).click()")
+        before = self.document
+        await self.value(f"document.querySelector({selector!r}).click()")
+        while self.document == before:
+            await self._told()
+
+    async def complained(self) -> str:
+        """All that it complained of, as soon as there is something."""
+        while not self.complaints:
+            await self._told()
+        return "".join(self.complaints)
 
     async def write(self, selector: str, text: str) -> None:
         """Type into a field."""
@@ -115,7 +126,7 @@ class Tab:
             " const seen = new MutationObserver(look);"
             " seen.observe(document, {subtree: true, childList: true, characterData: true}); look(); })"
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             assert await self.value(watch) is True
 
 
@@ -133,17 +144,23 @@ async def browser(http: aiohttp.ClientSession) -> AsyncIterator[Tab]:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            port = await asyncio.wait_for(_port(process, Path(profile)), 30)
-            async with http.get(f"http://127.0.0.1:{port}/json") as response:
-                (url, *_) = [t["webSocketDebuggerUrl"] for t in await response.json() if t["type"] == "page"]
+            port = await asyncio.wait_for(_port(process, Path(profile)), 120)
+            url = await until(lambda: _first_page(http, port), within=120, what="the browser's first tab")
             async with http.ws_connect(url, max_msg_size=0) as socket:
                 tab = Tab(socket)
                 for domain in ("Page", "Log", "Runtime", "Network"):
                     await tab.call(f"{domain}.enable")
+                await tab.call("Page.setLifecycleEventsEnabled", enabled=True)
                 yield tab
         finally:
             process.terminate()
             await process.communicate()
+
+
+async def _first_page(http: aiohttp.ClientSession, port: int) -> str | None:
+    """Where the first tab is spoken to; the browser listens a moment before it has one."""
+    async with http.get(f"http://127.0.0.1:{port}/json") as response:
+        return next((t["webSocketDebuggerUrl"] for t in await response.json() if t["type"] == "page"), None)
 
 
 async def _port(process: asyncio.subprocess.Process, profile: Path) -> int:

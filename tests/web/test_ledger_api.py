@@ -115,8 +115,9 @@ async def test_the_csv_has_the_columns_and_the_rows_of_the_history(
 
 
 async def test_a_long_csv_comes_in_pages_and_is_whole(
-    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger, daemon: StillDaemon
 ) -> None:
+    await daemon.take_time()
     ledger.sql("BEGIN")
     for n in reversed(range(2_500)):
         ledger.tx("alpha", f"n{n}", (200 + n // 2, n), "inflow", n)
@@ -131,6 +132,7 @@ async def test_a_long_csv_comes_in_pages_and_is_whole(
 async def test_a_csv_that_a_reorganisation_cut_through_does_not_look_whole(
     serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger, daemon: StillDaemon
 ) -> None:
+    await daemon.take_time()
     ledger.sql("BEGIN")
     for n in range(1_500):
         ledger.tx("alpha", f"n{n}", (200 + n, 1), "inflow", n)

@@ -151,6 +151,7 @@ async def test_the_chart_of_a_long_past_is_read_in_parts_and_goes_to_its_end(
     )
     ledger.sql("UPDATE treasuries SET confirmed = confirmed + ? WHERE name = 'alpha'", blocks)
     ledger.sql("COMMIT")
+    await daemon.take_time()
     async with serve() as bound:
         reads = daemon.reads
         async with http.get(f"{bound.url}/treasuries/alpha/chart.svg") as response:

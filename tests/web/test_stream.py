@@ -77,7 +77,7 @@ async def deaf(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
         async def left() -> int:
             count = 0
             with suppress(ConnectionResetError):
-                while chunk := await asyncio.wait_for(loop.sock_recv(client, 65_536), 20):
+                while chunk := await asyncio.wait_for(loop.sock_recv(client, 65_536), 60):
                     count += len(chunk)
             return count
 
@@ -88,7 +88,7 @@ async def events(stream: AsyncIterator[Told], count: int) -> list[Told]:
     """The next events; ids without data and comments are passed over."""
     found: list[Told] = []
     while len(found) < count:
-        told = await asyncio.wait_for(anext(stream), 20)
+        told = await asyncio.wait_for(anext(stream), 60)
         if told.data is not None:
             found.append(told)
     return found
@@ -112,7 +112,7 @@ async def test_what_is_committed_is_told_at_once_to_who_began_now(
 ) -> None:
     limits = StreamLimits(heartbeat=3_600)  # so that only the bell can have woken it
     async with serve(limits=limits) as bound, listening(http, f"{bound.url}{STREAM}") as stream:
-        beginning = await asyncio.wait_for(anext(stream), 20)
+        beginning = await asyncio.wait_for(anext(stream), 60)
         assert (beginning.id, beginning.data) == (f"{ledger.log}:5", None)
         for n in range(3):
             ledger.event("tx.seen", "alpha", text=f"line\none {n} \u2028")
@@ -156,7 +156,8 @@ async def test_a_client_that_never_reads_is_dropped_and_keeps_nobody_waiting(
     for _ in range(1_000):
         ledger.event("tx.seen", "alpha", text="x" * 19_000)
     ledger.sql("COMMIT")
-    limits = StreamLimits(streams=2, patience=0.5)
+    # far more than a starved machine takes to read what it has sent itself
+    limits = StreamLimits(streams=2, patience=5)
     async with serve(limits=limits) as bound:
         url = f"{bound.url}{STREAM}?after={ledger.log}:0"
         async with deaf(url) as left, listening(http, url) as stream:
@@ -195,7 +196,7 @@ async def test_a_silent_log_is_told_by_comments(serve: Open, http: aiohttp.Clien
         serve(limits=StreamLimits(heartbeat=0.01)) as bound,
         listening(http, f"{bound.url}{STREAM}") as stream,
     ):
-        told = [await asyncio.wait_for(anext(stream), 20) for _ in range(3)]
+        told = [await asyncio.wait_for(anext(stream), 60) for _ in range(3)]
     assert [each.comment for each in told] == [False, True, True]
 
 
@@ -220,4 +221,4 @@ async def test_the_daemon_goes_down_without_waiting_for_streams(
     async with serve() as bound:
         response = await http.get(f"{bound.url}{STREAM}")
     # the end is a whole one: the last chunk was sent
-    assert b"id: " in await asyncio.wait_for(response.read(), 20)
+    assert b"id: " in await asyncio.wait_for(response.read(), 60)

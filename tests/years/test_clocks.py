@@ -123,5 +123,9 @@ async def test_a_machine_that_slept_catches_up(toy: ToyElectrum, tmp_path: Path)
             daemon.child.resume()
             await told(receiver, missed)
             await fresh(daemon)
-            assert await daemon.metric("watcher_tip_height") == toy.chain.height
+
+            async def is_at_the_tip() -> bool:
+                return await daemon.metric("watcher_tip_height") == toy.chain.height
+
+            await until(is_at_the_tip, within=60, what="the tip of the chain")
             assert await daemon.terminate() == 0

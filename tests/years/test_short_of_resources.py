@@ -35,7 +35,7 @@ async def told(receiver: rig.Receiver, txid: str) -> None:
     async def came() -> bool:
         return any(txid.encode() in request.body for request in receiver.requests)
 
-    await until(came, within=90, what=f"a webhook about {txid}")
+    await until(came, within=180, what=f"a webhook about {txid}")
 
 
 async def test_without_descriptors_it_waits_and_gives_back_what_it_took(
@@ -60,7 +60,7 @@ async def test_without_descriptors_it_waits_and_gives_back_what_it_took(
             async def are_given_back() -> bool:
                 return descriptors(daemon) <= before
 
-            await until(are_given_back, within=90, what=f"{before} descriptors, as before")
+            await until(are_given_back, within=180, what=f"{before} descriptors, as before")
             assert await daemon.terminate() == 0
 
 
@@ -81,7 +81,7 @@ async def test_without_memory_it_goes_on_or_ends_with_the_truth_and_has_lost_not
             async def ended_or_told() -> bool:
                 return not daemon.child.running or len(receiver.requests) > len(paid)
 
-            await until(ended_or_told, within=90, what="an end, or the webhooks")
+            await until(ended_or_told, within=180, what="an end, or the webhooks")
             if daemon.child.running:
                 resource.prlimit(pid, resource.RLIMIT_AS, most)
                 assert await daemon.terminate() == 0
@@ -127,9 +127,9 @@ async def test_a_hangup_with_a_wrong_config_keeps_the_old_one_and_shows_it(
         async def shown(value: float) -> bool:
             return await daemon.metric("watcher_config_last_reload_successful") == value
 
-        await until(lambda: shown(0), within=30, what="the refused reload on /metrics")
+        await until(lambda: shown(0), within=60, what="the refused reload on /metrics")
         assert await daemon.metric("watcher_config_hash") == before
         await log_has(daemon, "nonsense")
         daemon.write_config()
         daemon.child.signal(signal.SIGHUP)
-        await until(lambda: shown(1), within=30, what="the good reload on /metrics")
+        await until(lambda: shown(1), within=60, what="the good reload on /metrics")

@@ -277,14 +277,14 @@ class _Lane:
         verdict = await self._sender.send(group)
         self._sending -= 1
         self._bell.set()
-        ended = max(self._timing.now(), began)
+        ended = self._timing.now()  # before it began where the clock was set back meanwhile
         # one draw for all: what was sent as one and failed falls due as one
         draw = self._timing.draw()
         fates = [fate_of(verdict, each.attempts + 1, ended=ended, draw=draw) for each in group]
         self._spare_until = max(self._spare_until, ended + throttle_of(verdict))
         refused = any(isinstance(fate, Refused) for fate in fates)
         self._gone = self._gone or refused
-        attempts = _attempts(group, fates, verdict, began_ms=int(began * 1000), took=ended - began)
+        attempts = _attempts(group, fates, verdict, began_ms=int(began * 1000), took=max(0.0, ended - began))
         for start in range(0, len(attempts), RECORDED_AT_ONCE):
             await self._recorder.record(attempts[start : start + RECORDED_AT_ONCE])
         if refused:

@@ -31,6 +31,7 @@ SCRIPTS_A_COMMIT: Final = 200  # histories read between two commits: progress sh
 EMPTY_A_COMMIT: Final = 2_000  # scripts without a history, between two commits
 REST_SECONDS: Final = 1.0  # after a failure, before the source is asked again
 REST_MISBEHAVED_SECONDS: Final = 30.0
+LATE_SECONDS: Final = 5.0  # until a script is asked for again that the source did not come to
 ODD_STATUSES: Final = 3
 _NEVER: Final = ""  # no status is empty
 
@@ -62,6 +63,7 @@ class Attendant:
         self._tip: BlockRef | None = None
         self._unasked: set[ScriptHash] = set()
         self._asks_again: asyncio.TimerHandle | None = None
+        self._looks_again: asyncio.TimerHandle | None = None
         self._told: dict[ScriptHash, str | None] = {}  # statuses that made a script dirty
         self._said: dict[ScriptHash, str] = {}  # of scripts never read in full, as long as nothing rang
         self._tried: set[ScriptHash] = set()  # and not read, since something was last left to be read
@@ -169,8 +171,7 @@ class Attendant:
             self._since = rings.since
         is_more = await self._read_dirty(rings.scripts)
         if self._asked and not self._unasked and not is_more:
-            self._asked = bool(self.dirty)
-            await self._now_complete()
+            self._asked = not await self._now_complete() or bool(self.dirty)
         if not self.dirty:
             self.dirty = set()  # a set that was large keeps its room
             self._since = None
@@ -179,7 +180,10 @@ class Attendant:
             self.bell.ring(tip=True)  # a part at a time, so that what rings meanwhile has its turn first
         elif self._watch.tip == (await self.source.tip()).block:
             # the tip moved while reading, or a transaction was gone meanwhile
-            asyncio.get_running_loop().call_later(REST_SECONDS, partial(self.bell.ring, tip=True))
+            if self._looks_again is not None:
+                self._looks_again.cancel()  # one is enough: each would set the next
+            ring = partial(self.bell.ring, tip=True)
+            self._looks_again = asyncio.get_running_loop().call_later(REST_SECONDS, ring)
 
     async def _take_up_list(self) -> None:
         mine = await self._watch.list_of(self.name)
@@ -188,6 +192,7 @@ class Attendant:
         gone = self._subscribed - mine
         if gone:
             await self.source.forget(sorted(gone))
+            self._watch.conduct.forget(self.name, gone)
             for script in gone:
                 self.statuses.pop(script, None)
                 self._said.pop(script, None)
@@ -218,8 +223,8 @@ class Attendant:
         busy = {script for script, status in statuses.items() if isinstance(status, TooBusy)}
         self.too_busy = (self.too_busy - set(scripts)) | busy
         late = [status.retry_after for status in statuses.values() if isinstance(status, Unavailable)]
-        if any(late):
-            self._ask_again(max(seconds or 0.0 for seconds in late))
+        if late:
+            self._ask_again(max(seconds or LATE_SECONDS for seconds in late))
         if not self._unasked:
             self._has_asked_all = True
             self._watch.first_reading.has_spoken()
@@ -353,21 +358,23 @@ class Attendant:
                 del self._odd[script]
                 raise Misbehaved("status", "a status that is not the one of its history, time after time")
 
-    async def _now_complete(self) -> None:
+    async def _now_complete(self) -> bool:
         """Everything was asked for at least once since a while ago, and all of a treasury's is read.
 
+        False where its tip is none of ours: a block came meanwhile, and the word is given when we have it.
         What is said on another branch is said of the block where it leaves ours.
         """
         tip, beside = (await self.source.tip()).block, None
         if self.fork is not None and self.fork.tip == tip:
             tip, beside = self.fork.block, self._watch.tip if self.fork.is_equal else None
         if not self._watch.chain.has(tip):
-            return
+            return False
         treasuries = self._watch.listing.treasuries_of(self._subscribed)
         left = self._watch.listing.treasuries_of(self.too_busy | self.dirty)
         word = Complete(tip, self._rotation.since_ms, (self.name,), beside)
         self.complete |= dict.fromkeys(treasuries - left, word)
         await self._watch.now_complete(self)
+        return True
 
 
 def _parts(scripts: Sequence[ScriptHash], size: int) -> list[Sequence[ScriptHash]]:

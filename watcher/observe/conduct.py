@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from watcher.bitcoin.types import ScriptHash, Txid
 
@@ -97,6 +97,12 @@ class Conduct:
                 record.missing[key] = now
                 caught = key[1]
         return caught
+
+    def forget(self, source: str, scripts: Collection[ScriptHash]) -> None:
+        """It is not asked for these any more, and cannot show what was missing there."""
+        record = self._of(source)
+        for known in [key for key in record.missing if key[0] in scripts]:
+            del record.missing[known]
 
     def to_look_at_again(self, source: str) -> set[ScriptHash]:
         """Scripts in whose history it lacked something."""

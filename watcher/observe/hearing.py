@@ -42,7 +42,9 @@ class Hearing:
         for script, reading in facts.readings.items():
             if script not in owners:
                 continue  # it has left the list meanwhile
-            among, asked = circles[owners[script]]
+            among, up = circles[owners[script]]
+            # one that will never answer for it is not waited for
+            asked = [name for name in up if script not in self._attendants[name].too_busy]
             spoken = self._testimonies.about(script)
             if asked == [reader] and not spoken and quorum.suffices(asked, among):
                 told[script] = reading  # there is nobody else to hear
@@ -62,7 +64,8 @@ class Hearing:
             # what one of them may still show is not gone; nothing is on a new script that could be
             if merged is not None and (is_new or not any(self._attendants[n].is_at(tip) for n in silent)):
                 told[script] = merged
-            self._testimonies.settle(script, asked)
+            if merged is not None or not is_new:  # what is not known yet waits for whoever comes later
+                self._testimonies.settle(script, asked)
         return told
 
     def _circle(self, treasury: str, quorum: Quorum) -> tuple[tuple[str, ...], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.bitcoin.scripts import scripthash
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from watcher.observe.quorum import Quorum
 
 
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """A source's false answer, and the scripts of which others may have said the same."""
+
+    source: str
+    error: Misbehaved
+    scripts: frozenset[ScriptHash] = frozenset()
+
+
 class Jury:
     """Holds what is not a fact yet; `may_learn` names the sources that may be asked for some scripts."""
 
@@ -40,7 +50,7 @@ class Jury:
         self._ledger = ledger
         self._may_learn = may_learn
         self._candidates = Candidates()
-        self._caught: list[tuple[str, Misbehaved]] = []
+        self._caught: list[Caught] = []
 
     @property
     def waiting(self) -> Sequence[Candidate]:
@@ -51,8 +61,8 @@ class Jury:
         """The source's word is worth nothing for now."""
         self._candidates.withdraw(source)
 
-    def caught(self) -> list[tuple[str, Misbehaved]]:
-        """Which sources were caught at what since it was asked last."""
+    def caught(self) -> list[Caught]:
+        """What sources were caught at since it was asked last."""
         caught, self._caught = self._caught, []
         return caught
 
@@ -124,7 +134,8 @@ class Jury:
             verdict = await asyncio.to_thread(judge_spend, tx.raw, own, known)
             if verdict is Verdict.FALSE:
                 error = Misbehaved(SIGNATURE, f"{tx.txid} spends a coin of ours, wrongly signed")
-                self._caught += [(source, error) for source in sorted(candidate.sources)]
+                scripts = frozenset(candidate.scripts)
+                self._caught += [Caught(source, error, scripts) for source in sorted(candidate.sources)]
                 self._candidates.forget(tx.txid)
                 return False
             candidate.proven = verdict is Verdict.VALID
@@ -138,7 +149,7 @@ class Jury:
         unknown = any(i.outpoint not in gone.sighting.parents for i in inputs)
         if not gone.sources and unknown and len(inputs) <= MAX_PARENTS:
             error = Misbehaved(PHANTOM, f"{gone.txid} vanished, and its parents do not exist")
-            self._caught.append((source, error))
+            self._caught.append(Caught(source, error))
 
 
 def _outputs(sightings: Mapping[Txid, Sighting]) -> dict[Outpoint, TxOutput]:

@@ -372,11 +372,15 @@ class Watch:
     async def _hold_against_the_ledger(self, attendant: Attendant, facts: Facts, height: int) -> None:
         """A history, read at our tip, without a transaction that is proven to be in a block of ours."""
         own: Misbehaved | None = None
-        for name, error in self._jury.caught():
-            if name == attendant.name:
-                own = error
+        for caught in self._jury.caught():
+            # told alike by enough it is what we know of the script: whoever says the same is to be read too
+            for name, other in self.attendants.items():
+                other.dirty |= caught.scripts & self.listing.of(name)
+            self._doorbells.look_again(self.attendants)
+            if caught.source == attendant.name:
+                own = caught.error
             else:
-                self.struck(self.attendants[name], error)
+                self.struck(self.attendants[caught.source], caught.error)
         if own is not None:
             raise own
         readings = facts.readings
@@ -404,6 +408,7 @@ class Watch:
             extra={"source": attendant.name, "reason": reason},
         )
         attendant.complete.clear()
+        attendant.statuses.clear()  # what it has read to us is withdrawn, and to be read again
         self._testimonies.withdraw(attendant.name)
         self._jury.withdraw(attendant.name)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from watcher.bitcoin.status import status_hash
 from watcher.sources.aside import aside_if_many
-from watcher.sources.base import Claim, NotThere, TooBusy, Unavailable
+from watcher.sources.base import Claim, NotThere, SourceError, TooBusy, Unavailable
 from watcher.sources.explorer_answers import (
     PAGE,
     SMALL,
@@ -93,6 +93,10 @@ class HistoryReader:
                 self._begun.pop(script, None)
                 self._kept.pop(script, None)
                 continue
+            except SourceError:
+                if not keep:  # a stranger's, which nobody may ever ask for again
+                    self._begun.pop(script, None)
+                raise
             self._begun.pop(script, None)
             if keep:
                 self._kept[script] = reading

@@ -15,7 +15,7 @@ import msgspec
 from watcher.bitcoin.headers import HEADER_SIZE, header_hash
 from watcher.bitcoin.status import status_hash
 from watcher.bitcoin.types import BlockRef, ScriptHash, Txid
-from watcher.sources.base import Branch, Claim, Misbehaved, SourceTip, Unavailable
+from watcher.sources.base import Branch, Claim, Misbehaved, NotThere, SourceTip, Unavailable
 from watcher.sources.jsonrpc import Question
 from watcher.sources.quoted import quoted
 
@@ -170,7 +170,7 @@ def read_status(raw: msgspec.Raw) -> str | None:
 def read_history(raw: msgspec.Raw) -> tuple[tuple[Claim, ...], str | None]:
     """A history in the server's order, its magic heights (0 and -1: in no block) gone, and its status.
 
-    `Unavailable` where a transaction stands both in a block and in none: a server whose mempool lags
+    `NotThere` where a transaction stands both in a block and in none: a server whose mempool lags
     its chain for a moment says that honestly.
     """
     entries = _decoded(_HISTORY, raw, "history", None)
@@ -184,7 +184,7 @@ def read_history(raw: msgspec.Raw) -> tuple[tuple[Claim, ...], str | None]:
     if len(set(confirmed)) != len(confirmed) or len(confirmed) + len(unconfirmed) != len(claims):
         raise Misbehaved("history", "the same transaction twice")
     if not unconfirmed.isdisjoint(confirmed):
-        raise Unavailable("a transaction both in a block and in none")
+        raise NotThere("a transaction both in a block and in none")
     return claims, status_hash([(Txid(entry.tx_hash), entry.height) for entry in entries])
 
 

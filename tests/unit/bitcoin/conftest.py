@@ -1,16 +1,12 @@
-"""What the tests of Bitcoin's rules share: the real data, and patience on a busy machine."""
+"""What the tests of Bitcoin's rules share: the real data."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 VECTORS = Path(__file__).parents[2] / "vectors"
-
-settings.register_profile("patient", deadline=None, print_blob=True)
-settings.load_profile("patient")
 
 
 def _read(name: str) -> Any:

@@ -95,3 +95,16 @@ def test_a_released_source_is_asked_again_at_once() -> None:
     conduct.strike("a", "signature")
     assert conduct.release("a")
     assert conduct.quarantined_for("a") == 0
+
+
+def test_what_was_missing_on_a_script_that_is_not_asked_for_any_more_is_forgotten() -> None:
+    conduct = Conduct(clock := Clock(), 30)
+    conduct.read("a", SCRIPT, [TX])
+    conduct.strike("a", "omitted")
+    clock.now = 601
+    conduct.forget("a", {OTHER})
+    conduct.absolve("a")
+    assert conduct.convicted_of("a") == "omitted"
+    conduct.forget("a", {SCRIPT})
+    conduct.absolve("a")
+    assert conduct.convicted_of("a") is None

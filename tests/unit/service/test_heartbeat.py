@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from tests.stack.processes import free_port
 from watcher.config.credentials import SecretFile
 from watcher.config.document import Document
 from watcher.config.settings import Heartbeat as HeartbeatConfig
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 class Service:
     """What came, as "METHOD /path body"; a heartbeat that goes there, and what is the matter with it."""
 
-    config: HeartbeatConfig
+    config: HeartbeatConfig = field(init=False)
     came: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
@@ -53,17 +52,19 @@ class Service:
 
 @asynccontextmanager
 async def service(tmp_path: Path, *, fail: bool) -> AsyncIterator[Service]:
-    port = free_port()
-    file = tmp_path / "fail.url"
-    file.write_text(f"http://127.0.0.1:{port}/fail\n")
-    url = parse_url(f"http://127.0.0.1:{port}/up", ("http",))
-    place = Document(tmp_path / "watcher.toml", "", {}).top
-    there = Service(HeartbeatConfig(url, SecretFile(file, place) if fail else None, 60.0))
+    there = Service()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", there.take)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    file = tmp_path / "fail.url"
+    file.write_text(f"{url}/fail\n")
+    place = Document(tmp_path / "watcher.toml", "", {}).top
+    there.config = HeartbeatConfig(
+        parse_url(f"{url}/up", ("http",)), SecretFile(file, place) if fail else None, 60.0
+    )
     yield there
     await runner.cleanup()
 

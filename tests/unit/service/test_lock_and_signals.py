@@ -43,7 +43,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone_however_it_went(tmp
         ):
             pytest.fail("not reached")
         holder.kill()
-        holder.wait(10)
+        holder.wait(60)
     with locked(path):
         assert path.read_text() == f"{os.getpid()}\n"
         assert path.stat().st_mode & 0o777 == 0o600
@@ -61,5 +61,5 @@ async def test_signals_stop_and_reload_and_are_given_back() -> None:
             (signal.SIGINT, "stop"),
         ):
             os.kill(os.getpid(), number)
-            assert await asyncio.wait_for(told.get(), 10) == meaning
+            assert await asyncio.wait_for(told.get(), 60) == meaning
     assert signal.getsignal(signal.SIGTERM) == before

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 
 from tests.stack.prices import Prices, priced
-from tests.stack.processes import free_port
 from watcher.core.fiat import Rate
 from watcher.service.fiat import (
     MAX_ANSWER_BYTES,
@@ -106,7 +105,7 @@ async def test_an_answer_that_cannot_be_read_says_nothing_of_the_day(prices: Pri
     assert not isinstance(refused.value, UnknownPriceError)
 
 
-async def test_nobody_there_is_no_price_and_the_url_is_not_told() -> None:
+async def test_nobody_there_is_no_price_and_the_url_is_not_told(nobodys_port: int) -> None:
     with pytest.raises(NoPriceError, match="no answer") as refused:
-        await latest_rate(f"http://127.0.0.1:{free_port()}/key-in-path", "USD", NOW_MS)
+        await latest_rate(f"http://127.0.0.1:{nobodys_port}/key-in-path", "USD", NOW_MS)
     assert "key-in-path" not in str(refused.value)

@@ -79,7 +79,7 @@ class Manager:
 
     async def sign(self) -> str:
         """The next one."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return (await asyncio.get_running_loop().sock_recv(self._socket, 100)).decode()
 
     async def silence(self) -> None:

@@ -19,7 +19,7 @@ def test_each_state_is_one_datagram(tmp_path: Path, form: str) -> None:
     name = str(tmp_path / "notify") if form == "path" else f"@watcher-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(name.replace("@", "\0"))
-        manager.settimeout(10)
+        manager.settimeout(60)
         systemd = Systemd({"NOTIFY_SOCKET": name})
         systemd.ready()
         systemd.status("watching\n12 scripts" + "x" * 1_000)
