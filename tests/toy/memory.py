@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class MemorySource:
     """Always connected; `faults` bend what it says."""
 
+    announces = True
+
     def __init__(self, name: str, chain: ToyChain) -> None:
         self.name = name
         self.faults = Faults()

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from watcher.bitcoin.types import BlockRef
 from watcher.core.observation import Reading
 from watcher.ledger import knowledge
 from watcher.observe.complete import Complete
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-    from watcher.bitcoin.types import BlockRef, ScriptHash
+    from watcher.bitcoin.types import ScriptHash
     from watcher.observe.doorbell import Bell, Doorbells, Rings
     from watcher.observe.follow import Fork
     from watcher.observe.watch import Moment, Watch
@@ -59,7 +60,7 @@ class Attendant:
         self._watch = watch
         self._doorbells = doorbells
         self._subscribed: frozenset[ScriptHash] = frozenset()
-        self._rotation = Rotation((), 1, 0)
+        self._rotation = Rotation((), 1, 0, -1)
         self._tip: BlockRef | None = None
         self._unasked: set[ScriptHash] = set()
         self._asks_again: asyncio.TimerHandle | None = None
@@ -165,7 +166,7 @@ class Attendant:
         self.dirty |= await self._watch.ledger.run(knowledge.unsettled_scripts) & self._subscribed
         if rings.connected or rings.sweep:
             self.dirty |= self._watch.conduct.to_look_at_again(self.name) & self._subscribed
-            await self._ask(rings.since, whole=rings.connected)
+            await self._ask(tip.block, rings.since, whole=rings.connected)
             self._asked = True
         if self.dirty and self._since is None:
             self._since = rings.since
@@ -200,20 +201,20 @@ class Attendant:
         self.too_busy &= mine
         self._subscribed = mine
 
-    async def _ask(self, rung: float | None, *, whole: bool) -> None:
+    async def _ask(self, tip: BlockRef, rung: float | None, *, whole: bool) -> None:
         """Ask for statuses: equal to what is known, there is nothing to fetch.
 
         On a new connection or a new list for all of them, else for those whose turn it is.
         """
-        now_ms = self._watch.now_ms()
+        now_ms, height = self._watch.now_ms(), tip.height
         if whole:
             scripts = list(self._subscribed)
             self._unasked.clear()
-            self._rotation = Rotation(scripts, pieces(self.bound, self._watch.reread), now_ms)
+            self._rotation = Rotation(scripts, pieces(self.bound, self._watch.reread), now_ms, height)
         else:
             # first what has not had its turn: the others' turns begin when all have had one
             whole = bool(self._unasked)
-            scripts = sorted(self._unasked or self._rotation.turn(now_ms))
+            scripts = sorted(self._unasked or self._rotation.turn(now_ms, height))
             self._unasked.clear()
         moment = self._watch.moment
         # turns are paced so that what they cost is forgiven until the next; all at once is not
@@ -328,9 +329,10 @@ class Attendant:
         self._said.pop(script, None)
         self._told.pop(script, None)
 
-    def forget_said(self) -> None:
-        """A branch left our chain: what was said before may have been said of it."""
+    def reorganized(self, fork: int) -> None:
+        """A branch above this height left our chain: what was said before may have been said of it."""
         self._said.clear()
+        self._rotation.reorganized(fork)
 
     def heard(self, facts: Facts) -> None:
         """What it has read to us is taken down."""
@@ -367,11 +369,19 @@ class Attendant:
         tip, beside = (await self.source.tip()).block, None
         if self.fork is not None and self.fork.tip == tip:
             tip, beside = self.fork.block, self._watch.tip if self.fork.is_equal else None
-        if not self._watch.chain.has(tip):
+        chain = self._watch.chain
+        if not chain.has(tip):
             return False
+        block = tip
+        if not self.source.announces:  # then what it was asked for first is known of that block only
+            height = min(tip.height, self._rotation.since_height)
+            known = chain.hash_at(height)
+            if known is None:
+                return False
+            block = BlockRef(height, known)
         treasuries = self._watch.listing.treasuries_of(self._subscribed)
         left = self._watch.listing.treasuries_of(self.too_busy | self.dirty)
-        word = Complete(tip, self._rotation.since_ms, (self.name,), beside)
+        word = Complete(block, self._rotation.since_ms, (self.name,), tip.height, beside)
         self.complete |= dict.fromkeys(treasuries - left, word)
         await self._watch.now_complete(self)
         return True

@@ -18,18 +18,20 @@ BEHIND: Final = 1  # blocks: a source that has not heard of the newest one yet i
 class Complete:
     """The last block at which every script of a treasury is known to have been read, when, from whom.
 
-    `beside` is our tip, where the source is on a branch of the same work: until ours has more, it is not
-    behind.
+    `height` is that of the source's tip then: one that announces nothing, and is asked piece by piece, is not
+    behind for what it was not asked for since. `beside` is our tip, where the source is on a branch of the
+    same work: until ours has more, it is not behind.
     """
 
     block: BlockRef
     at_ms: int
     sources: tuple[str, ...]
+    height: int
     beside: BlockRef | None = None
 
     def is_near(self, tip: BlockRef) -> bool:
         """Whether it counts while that is our tip."""
-        return self.beside == tip or tip.height - self.block.height <= BEHIND
+        return self.beside == tip or tip.height - self.height <= BEHIND
 
 
 def together(
@@ -43,5 +45,6 @@ def together(
         names = {name for one in taken for name in one.sources}
         if suffices(names):
             block = min((one.block for one in taken), key=lambda b: b.height)
-            return Complete(block, min(one.at_ms for one in taken), tuple(sorted(names)))
+            at_ms = min(one.at_ms for one in taken)
+            return Complete(block, at_ms, tuple(sorted(names)), min(one.height for one in taken))
     return None

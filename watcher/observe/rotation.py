@@ -12,30 +12,38 @@ if TYPE_CHECKING:
 
 
 class Rotation:
-    """The pieces, in the order of their turns, and when each was asked for last (Unix milliseconds)."""
+    """The pieces in the order of their turns, and when (Unix ms) and at which height each was asked for."""
 
-    def __init__(self, scripts: Collection[ScriptHash], pieces: int, asked_ms: int) -> None:
+    def __init__(self, scripts: Collection[ScriptHash], pieces: int, asked_ms: int, height: int) -> None:
         ordered = sorted(scripts)
         size = max(1, ceil(len(ordered) / pieces))
         self._pieces = [ordered[i : i + size] for i in range(0, len(ordered), size)]
-        self._asked_ms = [asked_ms] * len(self._pieces)
-        self._begun_ms = asked_ms
+        # a list without a script is one empty piece
+        self._asked = [(asked_ms, height)] * max(1, len(self._pieces))
         self._next = 0
 
-    def turn(self, now_ms: int) -> list[ScriptHash]:
+    def turn(self, now_ms: int, height: int) -> list[ScriptHash]:
         """The piece whose turn it is."""
+        self._asked[self._next] = (now_ms, height)
         if not self._pieces:
-            self._begun_ms = now_ms
             return []
         piece = self._pieces[self._next]
-        self._asked_ms[self._next] = now_ms
         self._next = (self._next + 1) % len(self._pieces)
         return piece
+
+    def reorganized(self, fork: int) -> None:
+        """What was asked for at a block above this height was asked of another chain."""
+        self._asked = [(ms, min(height, fork)) for ms, height in self._asked]
 
     @property
     def since_ms(self) -> int:
         """Since when everything has been asked for at least once."""
-        return min(self._asked_ms, default=self._begun_ms)
+        return min(ms for ms, _ in self._asked)
+
+    @property
+    def since_height(self) -> int:
+        """The height of the block at which, or later, everything was asked for."""
+        return min(height for _, height in self._asked)
 
 
 def pieces(bound_seconds: float, reread_seconds: float) -> int:

@@ -211,7 +211,7 @@ class Watch:
         self.complete = {name: complete for name, complete in self.complete.items() if name not in unread}
         for name, block, at_ms, names in await self.ledger.run(knowledge.complete):
             if name not in unread and name not in self.complete:
-                self.complete[name] = Complete(block, at_ms, names)
+                self.complete[name] = Complete(block, at_ms, names, block.height)
         held = (
             []
             if self._chain is not None
@@ -277,7 +277,7 @@ class Watch:
         self._reorganizations += 1
         self.chain.adopt(change)
         for name, other in self.attendants.items():
-            other.forget_said()
+            other.reorganized(fork)
             other.dirty |= touched & self.listing.of(name)
         for script, name in self._testimonies.outdated(self.chain.may_have):
             self.attendants[name].dirty.add(script)

@@ -125,6 +125,8 @@ class Source(Protocol):
     """A server that answers questions. Every method raises a `SourceError` when the whole question fails."""
 
     name: str
+    announces: bool
+    """Whether it tells of changes unasked; else what it was not asked for since a block it has not told."""
 
     def hurry(self) -> None:
         """While disconnected, try again now instead of when it would be due."""

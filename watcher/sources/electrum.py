@@ -65,6 +65,8 @@ class ElectrumSource:
     answer its parts side by side.
     """
 
+    announces = True
+
     def __init__(  # noqa: PLR0913 - what a server is reached with
         self,
         name: str,

@@ -44,6 +44,7 @@ class EsploraSource:
     """
 
     protocol = "esplora"
+    announces = False
 
     def __init__(  # noqa: PLR0913 - what a server is reached with
         self,
