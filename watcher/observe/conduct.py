@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from watcher.bitcoin.types import ScriptHash, Txid
 
 HALF_LIFE_SECONDS: Final = 3600.0
-ENOUGH: Final = 3.0  # strikes, as they weigh now
+ENOUGH: Final = 2.5  # strikes, as they weigh now: three in half an hour
 FIRST_QUARANTINE_SECONDS: Final = 600.0  # doubled each time, as long as the last is not forgotten
 LONGEST_QUARANTINE_SECONDS: Final = 6 * 3600.0
 OMITTED: Final = "omitted"
