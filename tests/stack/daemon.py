@@ -118,7 +118,7 @@ class Daemon:
     async def read(self, path: str) -> loopback.Reply:
         """The good answer to a GET, asked again for a minute while the ledger cannot be read just now.
 
-        It breaks off what takes a second, which on a busy machine anything may.
+        It breaks off what takes ten seconds, which on a starved machine anything may.
         """
         deadline = time.monotonic() + 60
         while True:

@@ -198,7 +198,7 @@ class StillDaemon:
         self.before_read: Callable[[], None] = lambda: None
 
     async def take_time(self) -> None:
-        """From here on no read is bounded in time: for what a slow machine reads longer than a second."""
+        """From here on no read is bounded in time: for what costs a slow machine more than a second."""
         await self.reader.close()
         connection = open_reader(path_in(self.ledger.state))
         self.reader = Reader(connection)
