@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tests.stack.bitcoind import Node
+    from tests.stack.electrumx import ElectrumX
 
 AddressKind: TypeAlias = Literal["bech32", "bech32m", "p2sh-segwit", "legacy"]
 
@@ -59,6 +60,7 @@ class Chain:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.servers: list[ElectrumX] = []  # that follow the node
 
     @classmethod
     async def open(cls, node: Node) -> Chain:
@@ -222,6 +224,8 @@ class Chain:
         those in `keep`, and then `raw` (a conflicting spend, say); the others hold nothing. What is not
         kept goes back to the mempool, but for reorganisations deeper than ten, where the node lets go of it.
         """
+        for server in self.servers:
+            await server.synced()  # it ends where its node lets go of a height that it is about to ask for
         height, _ = await self.tip()
         if height - depth < _SPLIT_HEIGHT:
             raise ValueError(

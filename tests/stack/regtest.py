@@ -33,4 +33,5 @@ async def regtest(directory: Path) -> AsyncIterator[Regtest]:
     async with Node(directory / "node") as node:
         chain = await Chain.open(node)
         async with ElectrumX(node) as electrumx:
+            chain.servers.append(electrumx)
             yield Regtest(node, chain, electrumx)
