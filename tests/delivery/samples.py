@@ -185,6 +185,7 @@ SAMPLES: dict[str, list[str]] = {
             severity="warning",
             incident=None,
             scripts=14,
+            addresses=list(FOURTEEN),
             delta_sats={"confirmed": 0, "pending": 0},
             balance_sats={"confirmed": 0, "pending": 0},
         )
@@ -194,6 +195,7 @@ SAMPLES: dict[str, list[str]] = {
             "watch.removed",
             incident=None,
             scripts=1,
+            addresses=[SECOND],
             delta_sats={"confirmed": -600_000_000_000, "pending": 0},
             balance_sats={"confirmed": 0, "pending": 0},
         )

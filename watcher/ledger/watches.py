@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from watcher.core.events import LISTED
 from watcher.ledger.restate import Change, restate
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from watcher.bitcoin.types import ScriptHash
-    from watcher.core.events import Event
+    from watcher.core.events import Data, Event
     from watcher.core.known import Terms
 
 
@@ -89,7 +90,8 @@ def sync(
         added = _add(connection, treasury_list, present)
         if added and any(treasury == treasury_list.name for treasury, _ in present):
             change = Change(terms, treasury_list.name, at_ms, len(events))
-            events += restate(connection, change, "watch.added", {"scripts": added}, ())
+            which = _which(len(added), ((s.address, s.scripthash) for s in added[:LISTED]))
+            events += restate(connection, change, "watch.added", which, ())
     # one by one: no other thread could work while 100,000 are freed at once
     while present:
         present.popitem()
@@ -119,8 +121,8 @@ def _is_recorded(connection: sqlite3.Connection, lists: Sequence[TreasuryList]) 
 
 def _add(
     connection: sqlite3.Connection, listed: TreasuryList, present: dict[tuple[str, ScriptHash], _Present]
-) -> int:
-    """New watches wait for their anchor, the first tip known, and for their first reading; how many."""
+) -> list[Listed]:
+    """New watches wait for their anchor, the first tip known, and for their first reading; which."""
     connection.execute(
         """INSERT INTO treasuries (name, title, attribution) VALUES (?, ?, ?)
            ON CONFLICT (name) DO UPDATE SET
@@ -158,7 +160,7 @@ def _add(
            WHERE treasury = ? AND wallet IS NOT NULL AND anchor_height IS NULL AND removed_ms IS NULL""",
         (listed.name,),
     )
-    return len(new)
+    return new
 
 
 def _told(s: Listed) -> tuple[str | None, ...]:
@@ -177,5 +179,19 @@ def _remove(connection: sqlite3.Connection, change: Change, watches: list[int]) 
         "UPDATE watches SET removed_ms = ? WHERE id IN (SELECT value FROM json_each(?))",
         (change.at_ms, wanted),
     )
-    ids = [row["tx"] for row in touched]
-    return restate(connection, change, "watch.removed", {"scripts": len(watches)}, ids)
+    named = connection.execute(
+        """SELECT w.address, s.scripthash FROM json_each(?) j CROSS JOIN watches w ON w.id = j.value
+           JOIN scripts s ON s.id = w.script ORDER BY w.id LIMIT ?""",
+        (wanted, LISTED),
+    ).fetchall()
+    which = _which(len(watches), ((row["address"], row["scripthash"]) for row in named))
+    return restate(connection, change, "watch.removed", which, [row["tx"] for row in touched])
+
+
+def _which(count: int, named: Iterable[tuple[str | None, str]]) -> Data:
+    """How many scripts, and the first of them: by address, where there is none by script hash."""
+    addresses = [address or scripthash for address, scripthash in named]
+    data: Data = {"scripts": count, "addresses": addresses}
+    if count > len(addresses):
+        data["addresses_omitted"] = {"count": count - len(addresses)}
+    return data

@@ -258,6 +258,8 @@ ENGLISH: Final = Catalogue(
         "says": "Meant",
         "as_of": "As of",
         "max_sats": "At most",
+        "addresses": "Which",
+        "addresses_omitted": "More addresses",
         "to_omitted": "More addresses",
         "count": "number",
         "sample": "What it would be",

@@ -259,6 +259,8 @@ SPANISH: Final = Catalogue(
         "says": "Se entiende",
         "as_of": "A fecha de",
         "max_sats": "Como mucho",
+        "addresses": "Cuáles",
+        "addresses_omitted": "Más direcciones",
         "to_omitted": "Más direcciones",
         "count": "número",
         "sample": "Lo que sería",
