@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.walks.world import Block, World
+    from watcher.bitcoin.transactions import Transaction
     from watcher.core.events import Event
     from watcher.core.rules_types import Rule
     from watcher.ledger.knowledge import Kept
@@ -153,6 +154,12 @@ class Eye:
         self.look()
         self.now_ms += DROPPED_AFTER_MS + 1000
         self.look()
+
+    def hear_late(self, tx: Transaction) -> Sequence[Event]:
+        """A source's word of before: the transaction is in no block. What was told."""
+        self.now_ms += 1000
+        said = Sighting(tx, Unconfirmed(), Trust.CORROBORATED, ("eye",))
+        return self._commit(Observation(self.now_ms, self.world.tip, None, {tx.txid: said}, {}))
 
     def _commit(self, observation: Observation) -> Sequence[Event]:
         self.connection.execute("BEGIN IMMEDIATE")

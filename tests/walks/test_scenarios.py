@@ -6,12 +6,15 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.walks.eye import DROPPED_AFTER_MS, Eye
+from tests.walks.eye import DROPPED_AFTER_MS, FINALITY, Eye
+from tests.walks.walk import check_balances
 from tests.walks.world import OP_RETURN, SUBSIDY, World, build, script
 from watcher.bitcoin.addresses import encode_address
 from watcher.bitcoin.networks import Network
 from watcher.bitcoin.types import Outpoint
 from watcher.core.rules_types import Rule, Severity, Topic
+from watcher.ledger.pages import balance_at
+from watcher.ledger.verify import Verification, verify
 
 if TYPE_CHECKING:
     from watcher.bitcoin.transactions import Transaction
@@ -163,6 +166,39 @@ def test_a_final_inflow_that_is_reversed_is_critical() -> None:
     assert [event.critical for event in story] == [False, False, True, False]
 
 
+def test_what_was_said_to_be_unconfirmed_before_its_block_came_takes_no_block_away() -> None:
+    world, eye = watched()
+    coin, sats = strange_coin(world)
+    tx = send(world, [coin], (sats - 200, OURS[0]))
+    world.mine([tx])
+    eye.look()
+    eye.hear_late(tx)
+    assert verify(eye.connection) == Verification(proven=1, headers=len(world.blocks), events=2)
+    assert balance_at(eye.connection, "alpha", world.tip.height) == sats - 200
+    for _ in range(FINALITY - 1):
+        world.mine([])
+        eye.look(set())  # its history is as it was: nobody reads it again
+    assert told(eye) == [("tx.confirmed", tx.txid), ("tx.final", tx.txid)]
+
+
+def test_what_was_said_late_is_undone_by_a_new_branch_like_all_else() -> None:
+    world, eye = watched()
+    coin, sats = strange_coin(world)
+    tx = send(world, [coin], (sats - 200, OURS[0]))
+    world.mine([tx])
+    eye.look()
+    eye.hear_late(tx)
+    del world.blocks[-1]
+    rival = send(world, [coin], (sats - 500, STRANGER))
+    world.mine([rival])
+    world.mine([])
+    eye.look()
+    story = [event for event in eye.events if event.txid == tx.txid]
+    assert [event.type for event in story] == ["tx.confirmed", "tx.unconfirmed", "tx.conflicted"]
+    check_balances(eye)
+    assert verify(eye.connection).failures == []
+
+
 def test_one_transaction_over_five_scripts_is_told_once_with_its_net() -> None:
     world, eye = watched(*OURS[:5])
     coin, sats = strange_coin(world)
@@ -210,6 +246,26 @@ def test_a_note_beside_a_spend_to_ourselves_leaves_it_internal() -> None:
     assert (event.data["flow"], event.data["mixed"]) == ("internal", False)
     assert (event.data["amount_sats"], event.data["moved_sats"]) == (-300, sats - 300)
     assert (event.data["fee_sats"], event.data["destinations"]) == (300, [])
+
+
+def test_nothing_paid_by_a_stranger_is_an_inflow_of_nothing() -> None:
+    world, eye = watched()
+    coin, sats = strange_coin(world)
+    send(world, [coin], (sats - 500, STRANGER), (0, OURS[0]))
+    eye.look()
+    (event,) = eye.events
+    assert (event.data["flow"], event.data["amount_sats"], event.data["moved_sats"]) == ("inflow", 0, 0)
+    assert event.data["destinations"] == []
+
+
+def test_our_coin_and_a_strangers_that_leave_us_as_rich_are_an_outflow_of_nothing() -> None:
+    world, eye = watched()
+    ((ours, sats),) = owned(world, eye, OURS[0])
+    theirs, more = strange_coin(world)
+    send(world, [ours, theirs], (sats, OURS[1]), (more - 1_000, STRANGER))
+    eye.look()
+    (event,) = eye.events
+    assert (event.data["flow"], event.data["amount_sats"], event.data["mixed"]) == ("outflow", 0, True)
 
 
 def test_one_transaction_over_two_treasuries_is_told_to_each_with_the_other_named() -> None:
@@ -354,3 +410,15 @@ def test_whoever_heard_of_the_first_of_three_replacements_hears_one_story_to_its
     assert [data["by"] for data in own if data["step"] == "replaced"] == [tx.txid for tx in txs[1:]]
     assert len({data["incident"] for data in own}) == 1
     assert len({webhook for webhook, _ in delivered(eye)}) == len(delivered(eye))
+
+
+def test_what_was_said_before_a_rivals_block_came_is_not_told() -> None:
+    world, eye = watched()
+    coin, sats = strange_coin(world)
+    late = send(world, [coin], (sats - 200, OURS[0]))
+    world.mempool.clear()
+    rival = send(world, [coin], (sats - 900, OURS[1]))
+    world.mine([rival])
+    eye.look()
+    eye.hear_late(late)
+    assert told(eye) == [("tx.confirmed", rival.txid)]

@@ -92,7 +92,7 @@ def walk(seed: int, *, changing: bool) -> None:
     eyes = [Eye(world, "one"), Eye(world, "two")][: 2 if seed % 4 == 0 else 1]
     for eye in eyes:
         eye.look()
-    for _ in range(STEPS):
+    for step in range(STEPS):
         world.step()
         if changing and rng.random() < 0.08:
             world.relist()
@@ -100,6 +100,8 @@ def walk(seed: int, *, changing: bool) -> None:
                 eye.list(world.treasuries)
         for eye in eyes:
             look_somehow(eye)
+            if seed < QUICK and step % 20 == 0:  # in the midst of a life too; not in all: it takes its time
+                assert verify(eye.connection).failures == []
     meanings: dict[str, tuple[object, ...]] = {}
     for eye in eyes:
         eye.settle()

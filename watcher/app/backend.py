@@ -161,7 +161,9 @@ class DaemonBackend:
     async def stale(self) -> Sequence[Stale]:
         """The treasuries that are not fresh, with the reasons."""
         return tuple(
-            Stale(name, reasons) for name in self._shown.treasuries if (reasons := self._reasons(name))
+            Stale(name, reasons)
+            for name in self._shown.treasuries
+            if not self._watch.is_empty(name) and (reasons := self._reasons(name))
         )
 
     def _reasons(self, treasury: str) -> tuple[str, ...]:

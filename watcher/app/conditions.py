@@ -58,9 +58,12 @@ class Conditions:
     async def run(self) -> NoReturn:
         """Look, for ever."""
         while True:
-            for found in [*self._sources(), *self._disagreements(), *await self._treasuries()]:
+            looked_at = [*self._sources(), *self._disagreements(), *await self._treasuries()]
+            for found in looked_at:
                 if self._told.get(found.condition) is not found.holds:
                     await self._tell(found)
+            # what left the config was forgotten in the ledger too, and is told anew when it is back
+            self._told = {found.condition: found.holds for found in looked_at}
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tell(self, found: _Found) -> None:
@@ -101,6 +104,8 @@ class Conditions:
         stale = {entry.treasury: entry.reasons for entry in await self._backend.stale()}
         found: list[_Found] = []
         for name in self._current.now.shown.treasuries:
+            if self._watch.is_empty(name):
+                continue
             condition = Condition("stale", name, "treasury.stale", "treasury.fresh", treasury=name)
             reasons = stale.get(name)
             if reasons is None:

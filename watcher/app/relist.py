@@ -10,17 +10,19 @@ from watcher.app.watchlist import Collision, Moment, Windows, listing
 from watcher.ledger import chain as kept_chain
 from watcher.ledger import configs, knowledge
 from watcher.ledger.commit import Committed, tell
-from watcher.ledger.conditions import Condition, holding, set_condition
+from watcher.ledger.conditions import Condition, forget_others, holding, set_condition
+from watcher.ledger.reached import KIND
 from watcher.ledger.rungs import pass_rungs
 from watcher.ledger.watches import sync
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from watcher.app.kept import Succession
     from watcher.config.settings import Config
     from watcher.ledger.commit import Settings
+    from watcher.ledger.watches import TreasuryList
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,12 @@ FOUND_AT_START = Author("found at start", None)
 COLLISION: Final = "collision"
 
 
-def moment(connection: sqlite3.Connection, at_ms: int) -> Moment:
+def moment(connection: sqlite3.Connection, config: Config, at_ms: int) -> Moment:
     """Now, as the ledger has it."""
     tip = kept_chain.tip(connection)
-    return Moment(None if tip is None else tip.height, at_ms, knowledge.used_scripts(connection))
+    has_wallets = any(treasury.wallets for treasury in config.treasuries)
+    used = knowledge.used_scripts(connection) if has_wallets else frozenset()
+    return Moment(None if tip is None else tip.height, at_ms, used)
 
 
 def relist(
@@ -52,7 +56,7 @@ def relist(
 ) -> Committed:
     """One unit of work; what lowers a total or quietens a rule goes to the old config's endpoints too."""
     before, after = configs.last_accepted(connection), outline(config)
-    listed = listing(config, windows, moment(connection, at_ms))
+    listed = listing(config, windows, moment(connection, config, at_ms))
     events = sync(connection, settings.terms, listed.treasuries, at_ms)
     insiders: tuple[str, ...] = ()
     moved = succession.moved(connection)
@@ -84,6 +88,7 @@ def relist(
         insiders = (*moved, *reached, *(settings.policy.endpoints if lost else ()))
         pass_rungs(connection, settings.terms.finality)
     configs.accept(connection, after)
+    _forget_what_left(connection, config, listed.treasuries, at_ms)
     policy = replace(settings.policy, insiders=insiders, reachable=frozenset(succession.reaches))
     told = [tell(connection, replace(settings, policy=policy), events, (), at_ms)]
     told += _tell_collisions(connection, settings, listed.collisions, at_ms)
@@ -91,6 +96,19 @@ def relist(
         tuple(event for each in told for event in each.events),
         frozenset(endpoint for each in told for endpoint in each.endpoints),
     )
+
+
+def _forget_what_left(
+    connection: sqlite3.Connection, config: Config, lists: Iterable[TreasuryList], at_ms: int
+) -> None:
+    """Nobody looks any more after what has left the config: what was so would stand for ever."""
+    sources = {source.name for source in config.sources}
+    treasuries = {treasury.name for treasury in lists if treasury.scripts}
+    endpoints = {endpoint.name for endpoint in config.endpoints}
+    forget_others(connection, "source", sources, at_ms)
+    forget_others(connection, "disagreement", sources, at_ms)
+    forget_others(connection, "stale", treasuries, at_ms)
+    forget_others(connection, KIND, endpoints, at_ms)
 
 
 def collisions_told(connection: sqlite3.Connection) -> frozenset[Collision]:

@@ -19,6 +19,7 @@ from watcher.config.credentials import SecretProblem
 from watcher.config.errors import ConfigErrors
 from watcher.config.garbage import collector_paused
 from watcher.config.load import load_config
+from watcher.config.secrets_check import check_secrets
 from watcher.ledger.watches import listed
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Reloader:
     def _is_another(self, connection: sqlite3.Connection, config: Config, at_ms: int) -> bool:
         """Whether the list is no longer the ledger's."""
         with collector_paused():
-            now = listing(config, self._windows, moment(connection, at_ms))
+            now = listing(config, self._windows, moment(connection, config, at_ms))
             same = _keys(now.treasuries) == listed(connection)
             return not same or now.collisions != collisions_told(connection)
 
@@ -119,6 +120,9 @@ class Reloader:
         old = self._current.now
         try:
             config = await asyncio.to_thread(load_config, self._path, environ=self._environ)
+            secrets = await asyncio.to_thread(check_secrets, config, environ=self._environ)
+            if unusable := (*secrets.wrong, *secrets.not_checked):
+                return tuple(map(str, unusable))
             succession = succeed(self._kept.reaches, reaches_of(config, self._environ), self._now_ms())
         except ConfigErrors as errors:
             return tuple(map(str, errors.errors))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.ledger.watches import Listed, TreasuryList
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from watcher.bitcoin.types import ScriptHash
     from watcher.config.settings import Config, Treasury, WalletWatch, WatchedScript
-
-MOST_ROUNDS: Final = 1_000  # a window grows by the gap limit a round; beyond this the rest waits for the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +47,29 @@ class Windows:
     """The scripts of wallets, derived once."""
 
     def __init__(self) -> None:
-        self._derived: dict[tuple[str, int, int], WatchedScript] = {}
+        # without provenance: a reload may change it, and two treasuries may have a wallet one after the other
+        self._derived: dict[tuple[str, int, int], tuple[WatchedScript, ScriptHash]] = {}
 
     def scripts(
         self, watch: WalletWatch, treasury: Treasury, config: Config, used: Collection[ScriptHash]
     ) -> Iterator[WatchedScript]:
         """Of each branch, those up to the gap limit behind the last one that has a history."""
-        counts = watch.wallet.window((), treasury.gap_limit)
-        for _ in range(MOST_ROUNDS):
-            at = {
-                (branch, index)
-                for branch, count in enumerate(counts)
-                for index in range(count)
-                if self._script(watch, branch, index, config).scripthash in used
-            }
-            grown = watch.wallet.window(at, treasury.gap_limit)
-            if grown == counts:
-                break
-            counts = grown
-        for branch, count in enumerate(counts):
-            for index in range(count):
-                yield self._script(watch, branch, index, config)
+        for branch, ahead in enumerate(watch.wallet.window((), treasury.gap_limit)):
+            index, end = 0, ahead
+            while index < end:
+                script, scripthash = self._script(watch, branch, index, config)
+                if scripthash in used:
+                    end = watch.wallet.window(((branch, index),), treasury.gap_limit)[branch]
+                yield script._replace(provenance=watch.provenance)
+                index += 1
 
-    def _script(self, watch: WalletWatch, branch: int, index: int, config: Config) -> WatchedScript:
+    def _script(
+        self, watch: WalletWatch, branch: int, index: int, config: Config
+    ) -> tuple[WatchedScript, ScriptHash]:
         key = (watch.wallet.descriptor, branch, index)
         if key not in self._derived:
-            self._derived[key] = watch.script(branch, index, config.network)
+            script = watch.script(branch, index, config.network)
+            self._derived[key] = script, script.scripthash
         return self._derived[key]
 
 
@@ -140,8 +135,11 @@ class _Lists:
         }
 
     def of(self, treasury: Treasury) -> Iterator[Listed]:
+        listed: set[ScriptHash] = set()  # what wallets reach and stands in the list besides is listed once
         for script in treasury.scripts:
             if is_member(script, self.moment):
+                if treasury.wallets:
+                    listed.add(script.scripthash)
                 yield _entry(script, None)
         for watch in treasury.wallets:
             wallet = hashlib.sha256(watch.wallet.descriptor.encode()).hexdigest()[:16]
@@ -149,10 +147,11 @@ class _Lists:
                 if not is_member(script, self.moment):
                     continue
                 owner = self.taken.setdefault(script.scripthash, treasury.name)
-                if owner == treasury.name:
-                    yield _entry(script, wallet)
-                else:
+                if owner != treasury.name:
                     self.collisions.add(Collision(treasury.name, owner))
+                elif script.scripthash not in listed:
+                    listed.add(script.scripthash)
+                    yield _entry(script, wallet)
 
 
 def _entry(script: WatchedScript, wallet: str | None) -> Listed:

@@ -69,6 +69,9 @@ class Commands(click.Group):
             return None
         if entry.lasts and not ctx.resilient_parsing:
             end_well_by_signal()  # from here on, since loading takes a while
+            if cmd_name == "run":
+                # until the daemon listens for it there is nothing to reload, and it must not end the start
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
         command: click.Command = load(entry.module, cmd_name)
         return command
 

@@ -82,8 +82,9 @@ def read_text(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             content = opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ConfigErrors([ConfigError(file, None, "", f"cannot be read: {error.strerror}")]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        said = getattr(error, "strerror", None) or "its name cannot be one"
+        raise ConfigErrors([ConfigError(file, None, "", f"cannot be read: {said}")]) from None
     if len(content) > MOST_BYTES:
         raise ConfigErrors([ConfigError(file, None, "", f"is larger than {MOST_BYTES} bytes")])
     try:

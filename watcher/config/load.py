@@ -148,7 +148,11 @@ class _Reading:
         for index, pattern in enumerate(head.include):
             place = self.document.top.at("include", index)
             anchor = Path(pattern).anchor  # empty, or "/" where the pattern is absolute
-            found = sorted(Path(anchor or self.document.folder).glob(pattern.removeprefix(anchor) or "."))
+            try:
+                found = sorted(Path(anchor or self.document.folder).glob(pattern.removeprefix(anchor)))
+            except (ValueError, IndexError, AttributeError):  # pathlib's own, for `**.toml`, `.` and `./`
+                self.errors.append(place.error("is not a file or a pattern, as in treasuries/*.toml"))
+                continue
             if not found and not _MAGIC.search(pattern):
                 self.errors.append(place.error("no such file"))
             files.extend(found)

@@ -80,6 +80,9 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> Url:
         raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if not host:
         raise ValueError("has no host")
+    if not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        # no resolver takes it; Python's raises UnicodeError, which is no OSError
+        raise ValueError("has a host with an empty part, or one above 63 characters")
     port = port if port is not None else DEFAULT_PORTS.get(parts.scheme)
     if not port:
         raise ValueError(f"needs a port: {parts.scheme}://host:50002")

@@ -86,7 +86,9 @@ def meaning(
     spent = [coins[i.outpoint] for i in tx.inputs if i.outpoint in coins]
     spent = [coin for coin in spent if ours(coin.output.script_pubkey)]
     foreign = [o for o in tx.outputs if not ours(o.script_pubkey) and not is_unspendable(o.script_pubkey)]
-    flow = Flow.INTERNAL if spent and not foreign else Flow.INFLOW if amount > 0 else Flow.OUTFLOW
+    flow = (
+        Flow.INTERNAL if spent and not foreign else Flow.INFLOW if amount > 0 or not spent else Flow.OUTFLOW
+    )
     others: dict[str, Sats] = {}
     for script, net in by_script.items():
         if not ours(script):

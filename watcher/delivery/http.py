@@ -114,7 +114,7 @@ class Poster:
             ) as response:
                 heard = await _listen(response)
                 return Answer(response.status, response.headers.get("retry-after"), heard)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             return Retry(reason_of(error))
 
     def judge(self, answer: Answer | Retry) -> Verdict:
@@ -186,7 +186,7 @@ def reason_of(error: Exception) -> Reason:
             return Reason.FORBIDDEN_ADDRESS
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return Reason.TLS
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():  # a name that cannot be one
             return Reason.DNS
         case TimeoutError():
             return Reason.TIMEOUT

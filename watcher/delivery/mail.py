@@ -111,7 +111,7 @@ class MailSender(Connectionless):
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._submit(mail, name)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, UnicodeError) as error:
             return verdict_of_error(error)
 
     async def _submit(self, mail: EmailMessage, name: str) -> Verdict:
@@ -160,7 +160,8 @@ def compose(message: Message, mailbox: Mailbox, *, name: str, at: datetime) -> E
     mail = EmailMessage(policy=SMTP_POLICY)
     mail["From"] = mailbox.sender
     mail["To"] = ", ".join(mailbox.recipients)
-    mail["Subject"] = message.title
+    # the header's parser would decode an encoded word (RFC 2047), line ends in it and all
+    mail["Subject"] = message.title.replace("=?", "= ?")
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = f"<{name}@{domain}>"
     if message.incident is not None:

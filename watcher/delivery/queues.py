@@ -122,8 +122,20 @@ class Fold:
         if self.ready_ms() > self._now() * 1000:
             return None
         first = next(iter(self._held.values()))
-        alike = [each for each in self._held.values() if each.like == first.like]
+        alike = self._alike(first)
         return self._give(alike if len(alike) >= FOLD_FROM else [first])
+
+    def _alike(self, first: _Held) -> list[_Held]:
+        """What may be told with it. The sides of a condition stay in turn: the last one is what is so."""
+        assert first.like is not None
+        _, *about = first.like
+        found: list[_Held] = []
+        for each in self._held.values():
+            if each.like == first.like:
+                found.append(each)
+            elif about[1] is None and each.like is not None and [*each.like[1:]] == about:
+                break
+        return found
 
     def ready_ms(self) -> float:
         """When the newest is old enough, or the oldest too old to wait."""
@@ -152,6 +164,7 @@ class _Told(msgspec.Struct):
     flow: object = None
     treasury: object = None
     source: object = None
+    incident: object = None
     severity: object = None
 
 
@@ -168,4 +181,7 @@ def _likeness(body: str) -> _Likeness | None:
     told = head.data
     if told.flow == "outflow" or (told.flow is None and told.severity == "critical"):
         return None
-    return (head.type, told.treasury, told.flow, told.source)
+    if head.type == "incident.noted":  # what somebody wrote is in no list of titles
+        return None
+    # of movements a flood is many incidents; else each incident is another claim, source or endpoint
+    return (head.type, told.treasury, told.flow, told.source, None if told.flow else told.incident)

@@ -16,7 +16,7 @@ from watcher.core.fiat import RateAt, no_rate
 from watcher.core.known import Flow, State
 from watcher.core.observation import Sighting
 from watcher.core.reconcile import reconcile
-from watcher.core.rules import Policy, decide, level_of
+from watcher.core.rules import Notice, Policy, decide, level_of
 from watcher.core.rules_types import Severity
 from watcher.ledger import chain, store
 from watcher.ledger.baseline import baseline
@@ -26,7 +26,7 @@ from watcher.ledger.transactions import index_known, row_ids, store_transactions
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.core.book import Climb
     from watcher.core.known import KnownTransaction, Terms
@@ -90,8 +90,12 @@ def tell(
     events: Sequence[Event],
     climbs: Sequence[Climb],
     at_ms: int,
+    begun: Mapping[str, Severity] | None = None,
 ) -> Committed:
-    """Append events to the log and put what the rules make of them into the outbox."""
+    """Append events to the log and put what the rules make of them into the outbox.
+
+    `begun`: who was told the beginning of the condition that the one event ends, and how loudly.
+    """
     if not events and not climbs:
         return Committed((), frozenset())
     decision = decide(
@@ -103,9 +107,25 @@ def tell(
         Expectations(connection).recognise,
     )
     store.store_events(connection, events, decision.severities)
+    notices = _as_begun(settings.policy, events[0], decision.notices, begun) if begun else decision.notices
     rate = settings.rate(at_ms)
-    store.store_notices(connection, decision.notices, settings.external_url, at_ms, rate=rate)
-    return Committed(tuple(events), frozenset(n.endpoint for n in decision.notices))
+    store.store_notices(connection, notices, settings.external_url, at_ms, rate=rate)
+    return Committed(tuple(events), frozenset(n.endpoint for n in notices))
+
+
+def _as_begun(
+    policy: Policy, end: Event, notices: Iterable[Notice], begun: Mapping[str, Severity]
+) -> tuple[Notice, ...]:
+    """Whoever was told the beginning is told the end, as loudly, whatever the rules are by then.
+
+    An alert manager knows the two as one by that.
+    """
+    told = {notice.endpoint: notice for notice in notices}
+    for endpoint, severity in begun.items():
+        if policy.reachable is None or endpoint in policy.reachable:
+            notice = told.get(endpoint) or Notice(endpoint, end.id, end, end.type, severity, ())
+            told[endpoint] = replace(notice, severity=severity)
+    return tuple(told.values())
 
 
 def _with_what_is_kept(connection: sqlite3.Connection, seen: Observation) -> Observation:

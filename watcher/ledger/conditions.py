@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from watcher.core.identity import condition_incident
 from watcher.core.journal import Journal
+from watcher.core.rules_types import Severity
 from watcher.ledger.commit import Committed, tell
 from watcher.ledger.restate import bare
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
     from watcher.core.events import Data
     from watcher.ledger.commit import Settings
+
+
+# what waits to see whether a condition lasts; what was lent or ever tried is not unsent
+_UNSENT: Final = """
+    DELETE FROM deliveries WHERE sequence = ? AND state = 'pending' AND attempts = 0 AND due_ms > ?
+        AND leased_ms IS NULL AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.delivery = deliveries.id)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,8 @@ def set_condition(
         treasury=condition.treasury,
         incident=incident,
     )
-    committed = tell(connection, settings, (event,), (), at_ms)
+    begun = {} if row is None else _told(connection, row["sequence"])
+    committed = tell(connection, settings, (event,), (), at_ms, begun)
     if row is None:
         connection.execute(
             "INSERT INTO conditions (kind, subject, since_ms, incident, sequence) VALUES (?, ?, ?, ?, ?)",
@@ -64,8 +72,7 @@ def set_condition(
         return committed
     connection.execute("DELETE FROM conditions WHERE kind = ? AND subject = ?", key)
     unsent = connection.execute(
-        """DELETE FROM deliveries WHERE sequence = ? AND state = 'pending' AND attempts = 0 AND due_ms > ?
-           RETURNING endpoint""",
+        f"{_UNSENT} RETURNING endpoint",
         (row["sequence"], at_ms),
     ).fetchall()
     for never_told in unsent:
@@ -76,15 +83,17 @@ def set_condition(
     return replace(committed, endpoints=committed.endpoints - {r["endpoint"] for r in unsent})
 
 
+def _told(connection: sqlite3.Connection, sequence: int) -> dict[str, Severity]:
+    rows = connection.execute("SELECT endpoint, severity FROM deliveries WHERE sequence = ?", (sequence,))
+    return {row["endpoint"]: Severity(row["severity"]) for row in rows}
+
+
 def forget_others(connection: sqlite3.Connection, kind: str, subjects: Collection[str], at_ms: int) -> None:
     """End without a word what nobody asks about any more; a notice of it that was to wait is not sent."""
     for row in connection.execute("SELECT * FROM conditions WHERE kind = ?", (kind,)).fetchall():
         if row["subject"] in subjects:
             continue
-        connection.execute(
-            "DELETE FROM deliveries WHERE sequence = ? AND state = 'pending' AND attempts = 0 AND due_ms > ?",
-            (row["sequence"], at_ms),
-        )
+        connection.execute(_UNSENT, (row["sequence"], at_ms))
         connection.execute("DELETE FROM conditions WHERE kind = ? AND subject = ?", (kind, row["subject"]))
 
 

@@ -190,10 +190,8 @@ def complete(connection: sqlite3.Connection) -> list[tuple[str, BlockRef, int, t
 
 
 def used_scripts(connection: sqlite3.Connection) -> frozenset[ScriptHash]:
-    """Scripts of wallets that have a history."""
+    """Scripts that have a history, whether or not they are on the list now."""
     rows = connection.execute(
-        """SELECT s.scripthash FROM watches w JOIN scripts s ON s.id = w.script
-           WHERE w.wallet IS NOT NULL AND w.removed_ms IS NULL
-             AND EXISTS (SELECT 1 FROM touches o WHERE o.script = s.id)"""
+        "SELECT s.scripthash FROM scripts s WHERE EXISTS (SELECT 1 FROM touches o WHERE o.script = s.id)"
     )
     return frozenset(ScriptHash(row[0]) for row in rows)

@@ -34,6 +34,8 @@ def judge(connection: sqlite3.Connection, settings: Settings, attempts: Sequence
     for attempt in attempts:
         if isinstance(attempt.fate, Accepted | Dead | Refused):
             name, accepted = endpoints[attempt.delivery], isinstance(attempt.fate, Accepted)
+            if name not in settings.policy.endpoints:
+                continue  # a former place: nothing would ever end it
             told |= set_condition(
                 connection,
                 settings,

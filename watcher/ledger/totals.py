@@ -29,9 +29,15 @@ class Window:
 
 
 def confirmed_totals(connection: sqlite3.Connection) -> dict[str, Sats]:
-    """What each treasury of the config holds; without those not yet read in full."""
+    """What each treasury of the config holds; without those not yet read in full.
+
+    One whose whole list is new (exchanged, or here again) was read in full once, and nothing of it is now.
+    """
     rows = connection.execute(
-        "SELECT name, confirmed FROM treasuries WHERE listed = 1 AND baselined_ms IS NOT NULL"
+        """SELECT name, confirmed FROM treasuries t WHERE listed = 1 AND baselined_ms IS NOT NULL AND (
+             EXISTS (SELECT 1 FROM watches w
+                     WHERE w.treasury = t.name AND w.removed_ms IS NULL AND w.baselined = 1)
+             OR NOT EXISTS (SELECT 1 FROM watches w WHERE w.treasury = t.name AND w.removed_ms IS NULL))"""
     )
     return {row["name"]: row["confirmed"] for row in rows}
 

@@ -18,7 +18,8 @@ class Listing:
     """Every script with its treasury and the status of its history as the quorum last gave it.
 
     `unread` are those it never gave; `by_source` are the scripts that each source may be asked for. What is
-    in a block up to height `past` was there before any of them was watched.
+    in a block up to height `past` was there before any of them was watched. `names` are the treasuries that
+    have any of them.
     """
 
     treasuries: dict[ScriptHash, str] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class Listing:
     unread: set[ScriptHash] = field(default_factory=set)
     by_source: Mapping[str, frozenset[ScriptHash]] = field(default_factory=dict)
     past: int = -1
+    names: frozenset[str] = frozenset()
 
     def of(self, source: str) -> frozenset[ScriptHash]:
         """The scripts that the source may be asked for."""
@@ -67,4 +69,5 @@ def listing(rows: Collection[WatchedScript], past: int, quorum: Quorum) -> Listi
         unread={row.scripthash for row in rows if not row.read},
         by_source={name: scripts[witness.treasuries] for name, witness in quorum.witnesses.items()},
         past=past,
+        names=frozenset(treasuries.values()),
     )

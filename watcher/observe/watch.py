@@ -192,6 +192,10 @@ class Watch:
         """How many scripts of each treasury some source that is asked will not answer for."""
         return self.listing.counts(set().union(*(a.too_busy for a in self.attendants.values())))
 
+    def is_empty(self, treasury: str) -> bool:
+        """Whether nothing of the treasury is on the list now: its memberships have ended or not begun."""
+        return not self._relisted and treasury not in self.listing.names
+
     def release(self, source: str) -> bool:
         """End a source's quarantine; False where it was in none."""
         released = self.conduct.release(source)

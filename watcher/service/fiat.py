@@ -97,7 +97,7 @@ async def _get(url: str) -> dict[str, Any]:
                     raise NoPriceError("an answer that is too large")
     except TimeoutError as error:
         raise NoPriceError("no answer in time") from error
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:
         raise NoPriceError(f"no answer: {type(error).__name__}") from error
     try:
         answer = json.loads(heard, parse_float=Decimal, parse_constant=_refuse)

@@ -132,5 +132,5 @@ async def _request(url: str, reason: str | None) -> str | None:
         ):
             # the status is the whole answer: its body is not read
             return None if 200 <= response.status < 300 else f"HTTP status {response.status}"
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
         return str(reason_of(error))

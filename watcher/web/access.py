@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
@@ -76,8 +75,8 @@ def check_origin(request: web.Request, access: Guarded) -> None:
     origin = request.headers.get("Origin")
     if origin is None and request.headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}:
         return
-    parts = urlsplit(origin or "")
-    if parts.scheme in {"http", "https"} and _authority(parts.netloc) in _own_authorities(request, access):
+    scheme, _, authority = (origin or "").partition("://")  # nothing follows it (RFC 6454)
+    if scheme.lower() in {"http", "https"} and _authority(authority) in _own_authorities(request, access):
         return
     raise ApiError(HTTPStatus.FORBIDDEN, "a page of another site may not write here")
 
@@ -162,7 +161,7 @@ def _token(credentials: str) -> str:
         case "basic":
             try:
                 return b64decode(rest.strip(), validate=True).decode().partition(":")[2]
-            except (Base64Error, UnicodeDecodeError):
+            except ValueError:  # no base64, not even ASCII, or no UTF-8 in it
                 return ""
         case _:
             return ""

@@ -10,14 +10,14 @@ from datetime import date, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from aiohttp import web
+
 from watcher.ledger.history import HistoryCursor, Place
 from watcher.ledger.queries import PAGE_LIMIT
 from watcher.web.problem import ApiError, bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-
-    from aiohttp import web
 
 T = TypeVar("T")
 
@@ -138,6 +138,8 @@ async def in_time(body: Coroutine[Any, Any, T]) -> T:
             return await body
     except TimeoutError:
         raise ApiError(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time") from None
+    except (web.RequestPayloadError, LookupError, UnicodeDecodeError):
+        raise bad_request("the body is not in the encoding that it states") from None
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def mined(seconds: int | None) -> Markup:
 
 def linked(url: str | None) -> str | None:
     """An address to link to; None for what a browser might run."""
-    return url if url and urlsplit(url).scheme in {"http", "https"} else None
+    return url if url and url.lower().startswith(("https://", "http://")) else None
 
 
 _ENVIRONMENT: Final = Environment(
