@@ -29,6 +29,15 @@ def swapped(old: str, new: str) -> Callable[[str], tuple[str, str]]:
 
 
 MISTYPED = address(ALPHA)[:-1] + ("q" if address(ALPHA)[-1] != "q" else "p")
+HOST = "has a host with an empty part"
+MAIL = '''url = "smtps://mail..example"
+kind = "email"
+from = "watch@ops.example"
+to = "ana@ops.example"'''
+FIAT = """fiat.url = "https://prices..example/api"
+fiat.currency = "USD"
+fiat.kind = "mempool"
+[http]"""
 ONE_MORE = f'label = "main"\n[[treasuries.watch]]\naddress = "{address(ALPHA)}" # again'
 
 
@@ -44,6 +53,20 @@ ONE_MORE = f'label = "main"\n[[treasuries.watch]]\naddress = "{address(ALPHA)}" 
         (swapped('reread = "2s"', 'rereed = "2s"'), "timing.rereed", 'did you mean "reread"?'),
         (swapped('on = ["any"', 'on = ["anny"'), "rules[0].on", "any"),
         (swapped('send_to = ["ops"]', 'send_to = ["opps"]'), "rules[0].send_to", '"ops"'),
+        (swapped('url = "http://127.0.0.1:9"', 'url = "http://hooks..example/x"'), "endpoints[0].url", HOST),
+        (
+            swapped('kind = "webhook"\nurl = "http://127.0.0.1:9"\nsecret_file = "ops.secret"', MAIL),
+            "endpoints[0].url",
+            HOST,
+        ),
+        (swapped("[http]", FIAT), "fiat.url", HOST),
+        (swapped("[http]", f'heartbeat.url = "https://{"a" * 64}.example"\n[http]'), "heartbeat.url", HOST),
+        (swapped("[http]", 'include = ["."]\n[http]'), "include[0]", "not a file or a pattern"),
+        (
+            swapped(f'address = "{address(BETA)}"', 'addresses_file = "a\\u0000"'),
+            "treasuries[1].watch[0].addresses_file",
+            "cannot be read",
+        ),
     ],
 )
 async def test_an_error_is_one_line_with_file_line_and_key(

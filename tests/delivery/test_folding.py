@@ -146,6 +146,29 @@ def test_only_what_is_alike_is_folded() -> None:
     assert sizes(queue) == [4, 4, 4, 4, 4]
 
 
+def test_the_sides_of_a_condition_stay_in_turn() -> None:
+    """Folded, the last message would say that it is fresh, and it is not."""
+    sides = [body(f"treasury.{side}", severity="warning") for side in (*["stale", "fresh"] * 3, "stale")]
+    queue = fold(GATHER_MS)
+    queue.add(due(*sides))
+    taken = []
+    while group := queue.take():
+        taken.append([each.id for each in group])
+    assert taken == [[1], [2], [3], [4], [5], [6], [7]]
+
+
+def test_movements_of_many_incidents_are_one_message_and_claims_and_notes_are_not() -> None:
+    incidents = [f"inc_{n}" for n in range(5)]
+    queue = fold(GATHER_MS)
+    queue.add(due(*[transaction("tx.confirmed", "inflow", incident=each) for each in incidents]))
+    assert sizes(queue) == [5]
+    queue.add(due(*[body("claim.mismatched", severity="warning", incident=each) for each in incidents]))
+    assert sizes(queue) == [1] * 5
+    queue = fold()  # nobody waits for what somebody wrote
+    queue.add(due(*[body("incident.noted", severity="info", text=f"call {n}") for n in range(5)]))
+    assert sizes(queue) == [1] * 5
+
+
 def test_outflows_and_what_is_critical_never_wait_and_stand_alone() -> None:
     queue = fold()
     queue.add(due(*DUST[:10], *[OUTFLOW] * 5, body("config.changed", severity="critical")))

@@ -175,14 +175,24 @@ async def test_a_flood_is_one_mail_with_a_name_of_its_own() -> None:
     assert first.startswith("<fold_")
 
 
-async def test_nothing_in_a_message_makes_a_header() -> None:
-    evil = "x\r\nBcc: everyone@evil.example\r\n\r\nhello"
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "x\r\nBcc: everyone@evil.example\r\n\r\nhello",
+        # encoded words (RFC 2047), which a header's parser would decode
+        "=?utf-8?q?=0D=0ABcc:_everyone@evil.example?=",
+        "=?utf-8?b?DQpCY2M6IGV2ZXJ5b25lQGV2aWwuZXhhbXBsZQ==?=",
+        "=?utf-8?b?/w==?= é",
+    ],
+)
+async def test_nothing_in_a_message_makes_a_header(evil: str) -> None:
     async with serving(Post()) as post:
         told = body("source.failed", source=evil, reason=evil, incident="inc_1", severity="info")
         assert await attempt(mailbox(post.port), told) == Delivered(250)
     ((recipients, mail),) = post.mails
     assert len(recipients) == 2
     assert mail["bcc"] is None
+    assert evil.partition("\r")[0] in mail["subject"].replace("= ?", "=?")
 
 
 async def test_encrypted_from_the_start_with_a_login(
@@ -306,6 +316,12 @@ async def test_a_name_that_does_not_resolve_is_a_dns_failure() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "no such name")
 
     client = MailSender(mailbox(25), texts("en"), now=time.time, resolve=resolve)
+    assert await client.send(group(OUTFLOW)) == Retry(Reason.DNS)
+
+
+@pytest.mark.parametrize("host", ["mail..example", f"{'a' * 64}.example"])
+async def test_a_name_that_no_resolver_takes_is_a_dns_failure(host: str) -> None:
+    client = MailSender(mailbox(25, host=host), texts("en"), now=time.time)
     assert await client.send(group(OUTFLOW)) == Retry(Reason.DNS)
 
 

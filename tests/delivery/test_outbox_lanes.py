@@ -198,6 +198,29 @@ async def test_the_next_attempt_comes_by_itself_when_its_time_is_there(ledger: L
         assert len(receiver.requests) == 2
 
 
+async def test_an_attempt_that_spans_a_clock_set_back_and_fails_is_due_by_the_new_clock(
+    ledger: Ledger,
+) -> None:
+    clock, answered = HandClock(1_800_000_000.0), asyncio.Event()
+
+    async def when_told(request: Request, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+        await status(500)(request, writer)
+
+    ledger.owe("ops", at=clock.time)
+    async with (
+        Receiver(otherwise=when_told) as receiver,
+        webhook(target(receiver.url), now=clock.now) as sender,
+        running(ledger, {"ops": sender}, clock=clock) as work,
+    ):
+        await until(lambda: len(receiver.requests) == 1)
+        clock.turn_to(clock.time - 86_400)
+        answered.set()
+        await until(lambda: len(work.log.seen) == 1)
+        (row,) = ledger.rows("SELECT due_ms, took_ms FROM deliveries d JOIN attempts a ON a.delivery = d.id")
+        assert row == {"due_ms": int((clock.time + DELAYS[1]) * 1000), "took_ms": 0}
+
+
 async def test_a_throttled_endpoint_gets_nothing_until_the_time_it_asked_for(ledger: Ledger) -> None:
     clock = HandClock(1_800_000_000.0)
     ledger.owe("ops", at=clock.time)

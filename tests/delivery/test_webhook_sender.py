@@ -190,6 +190,11 @@ async def test_a_name_that_does_not_resolve_is_a_dns_failure() -> None:
     assert await attempt(target("http://hooks.example/"), names=Names([])) == Retry(Reason.DNS)
 
 
+@pytest.mark.parametrize("host", ["hooks..example", f"{'a' * 64}.example"])
+async def test_a_name_that_no_resolver_takes_is_a_dns_failure(host: str) -> None:
+    assert await attempt(target(f"http://{host}/")) == Retry(Reason.DNS)
+
+
 async def test_a_certificate_nobody_vouches_for_is_a_tls_failure_under_the_right_name(
     self_signed: Path,
 ) -> None:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.web.small_ledger import SmallLedger
-from watcher.app.claims import judge_claims
+from watcher.app.balances import judge_balances
+from watcher.app.claims import judge_claims, tell_claims
 from watcher.bitcoin.addresses import encode_address
 from watcher.bitcoin.networks import Network
 from watcher.config.load import load_config
 from watcher.core.claims import Holds, Mismatched, NotJudged, Totals
-from watcher.ledger.totals import Window, totals_of
+from watcher.core.known import Terms
+from watcher.core.rules import Policy
+from watcher.ledger.commit import Settings
+from watcher.ledger.totals import Window, confirmed_totals, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +108,11 @@ def test_a_treasury_never_used_held_nothing_from_its_first_reading_on(ledger: Le
 
 
 def config(
-    folder: Path, btc: str = "0.00006240", says: str = "at_least", as_of: str = "2026-07-18"
+    folder: Path,
+    btc: str = "0.00006240",
+    says: str = "at_least",
+    as_of: str = "2026-07-18",
+    extra: str = "",
 ) -> Config:
     file = folder / "watcher.toml"
     file.write_text(
@@ -130,9 +138,24 @@ id = "press"
 says = "at_least"
 btc = "1"
 as_of = {as_of}
-"""
+{extra}"""
     )
     return load_config(file, environ={})
+
+
+LIMIT = """
+[[rules]]
+name = "low"
+on = ["balance_below"]
+treasuries = ["alpha"]
+btc = "0.00001"
+send_to = ["ops"]
+[[endpoints]]
+name = "ops"
+kind = "webhook"
+url = "https://hooks.example/"
+secret_file = "ops.secret"
+"""
 
 
 def judged(ledger: Ledger, config: Config, hour: float) -> tuple[object, int | None]:
@@ -189,3 +212,45 @@ def test_before_a_complete_reading_nothing_is_judged(ledger: Ledger, tmp_path: P
     ledger.moves((-5, 6000), (25, 1))
     ledger.sql("UPDATE treasuries SET baselined_ms = NULL")
     assert judged(ledger, config(tmp_path), 100)[1] is None
+
+
+def test_of_a_list_that_was_exchanged_and_not_yet_read_nothing_is_judged(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.moves((-5, 6240))
+    claimed = config(tmp_path, extra=LIMIT)
+    settings = Settings(Terms(Network.REGTEST, ledger.log, 6, 0), Policy((), 6, {}), "")
+    ledger.sql("UPDATE watches SET removed_ms = 1")
+    ledger.sql("UPDATE treasuries SET confirmed = 0")
+    ledger.sql("INSERT INTO watches (treasury, script) SELECT treasury, script FROM watches")
+    assert confirmed_totals(ledger.connection) == {}
+    assert isinstance(judged(ledger, claimed, 40)[0], NotJudged)
+    assert list(judge_balances(ledger.connection, claimed, settings, 0)) == []
+    # what is read of it is a balance; so is that of a treasury which has lost its whole list
+    ledger.sql("UPDATE watches SET baselined = 1")
+    assert confirmed_totals(ledger.connection) == {"alpha": 0}
+    ledger.sql("UPDATE watches SET removed_ms = 1")
+    assert confirmed_totals(ledger.connection) == {"alpha": 0}
+
+
+def test_what_was_told_of_a_claim_stands_while_an_exchanged_list_is_unread(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    settings = Settings(Terms(Network.REGTEST, ledger.log, 6, 0), Policy((), 6, {}), "")
+    claimed = config(tmp_path, as_of="2026-07-18\nstanding = true")
+
+    def told(at_hour: int) -> list[str]:
+        at_ms = int((DAY + timedelta(hours=at_hour)).timestamp()) * 1000
+        states = list(judge_claims(ledger.connection, claimed, at_ms))
+        committed = tell_claims(ledger.connection, settings, states, at_ms)
+        return [event.type for one in committed for event in one.events]
+
+    ledger.moves((-5, 6240), confirmed=6000)
+    begun = told(40)
+    ledger.sql("UPDATE watches SET removed_ms = 1")
+    ledger.sql("INSERT INTO watches (treasury, script) SELECT treasury, script FROM watches")
+    assert told(41) == []
+    ledger.sql("UPDATE watches SET baselined = 1")
+    assert told(42) == []
+    ledger.sql("UPDATE treasuries SET confirmed = 6240")
+    assert (begun, told(43)) == (["claim.mismatched"], ["claim.matched"])

@@ -115,3 +115,11 @@ def test_two_that_fail_tell_of_each_other_and_do_not_go_on_for_ever() -> None:
     assert attempted(eye, (news, Dead(), "status_4xx"), (other, Dead(), "status_4xx")) == {"ops", "chat"}
     (last,) = lend(eye, eye.now_ms + 100, "chat")
     assert attempted(eye, (last, Dead(), "status_4xx")) == frozenset()
+
+
+def test_of_a_former_place_nothing_is_told_that_nobody_would_end() -> None:
+    eye = owing()
+    eye.connection.execute("UPDATE deliveries SET endpoint = 'ops.before.17'")
+    first, *_ = lend(eye, eye.now_ms, "ops.before.17")
+    assert attempted(eye, (first, Dead(), "connection")) == frozenset()
+    assert eye.connection.execute("SELECT * FROM conditions").fetchall() == []

@@ -92,6 +92,10 @@ async def test_localhost_and_the_external_url_are_ours(serve: Open, http: aiohtt
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "file://"},
+        {"Origin": "http://["},
+        {"Origin": "http://[::1"},
+        {"Origin": "127.0.0.1:PORT"},
+        {"Origin": "http://127.0.0.1:PORT@evil.com"},
         {"Origin": ""},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -101,6 +105,8 @@ async def test_a_page_of_another_site_cannot_write(
     serve: Open, http: aiohttp.ClientSession, headers: dict[str, str]
 ) -> None:
     async with serve() as bound:
+        port = str(urlsplit(bound.url or "").port)
+        headers = {name: value.replace("PORT", port) for name, value in headers.items()}
         headers |= {"Content-Type": "text/plain"}
         async with http.post(f"{bound.url}{REDELIVER}", headers=headers, data="x") as response:
             assert response.status == 403
@@ -117,6 +123,16 @@ async def test_our_own_page_can_write_but_only_json(serve: Open, http: aiohttp.C
             assert response.status == 202
 
 
+async def test_a_body_that_is_not_packed_as_it_says_is_a_bad_request(
+    serve: Open, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve() as bound:
+        packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        async with http.post(f"{bound.url}{REDELIVER}", headers=packed, data=b'{"by": "me"}') as response:
+            assert response.status == 400
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("auth", "read", "write"),
     [
@@ -129,6 +145,9 @@ async def test_our_own_page_can_write_but_only_json(serve: Open, http: aiohttp.C
         ({"Authorization": f"Bearer {READ[:-1]}"}, 401, 401),
         ({"Authorization": "Bearer "}, 401, 401),
         ({"Authorization": "Basic !!!"}, 401, 401),
+        ({"Authorization": "Basic é"}, 401, 401),
+        ({"Authorization": "Basic /w=="}, 401, 401),
+        ({"Authorization": "Bearer é"}, 401, 401),
         ({"Authorization": f"Digest {READ}"}, 401, 401),
         ({"Authorization": aiohttp.encode_basic_auth(READ, "")}, 401, 401),
     ],

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.web.small_ledger import StillDaemon
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
 async def cookie(http: aiohttp.ClientSession, url: str | None, token: str) -> aiohttp.ClientResponse:
     return await http.post(f"{url}/login", data={"token": token}, allow_redirects=False)
 
@@ -61,6 +64,32 @@ async def test_a_token_that_opens_nothing_gets_no_cookie(
         for value in ("", token.encode("utf-8", "replace").decode(), READ, "0" * 64):
             async with http.get(f"{bound.url}/", headers={"Cookie": f"{COOKIE}={value}"}) as response:
                 assert response.status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": f"{FORM}; charset=nope"}, b"token=x"),
+        ({"Content-Type": f"{FORM}; charset=hex"}, b"token=x"),
+        ({"Content-Type": f"{FORM}; charset=undefined"}, b"token=x"),
+        ({"Content-Type": FORM}, b"token=\xff"),
+        ({"Content-Type": f"{FORM}; charset=ascii"}, "token=é".encode()),
+        ({"Content-Type": FORM, "Content-Encoding": "gzip"}, b"token=x"),
+    ],
+)
+async def test_a_form_that_is_not_encoded_as_it_says_is_a_bad_request(
+    serve: Open,
+    http: aiohttp.ClientSession,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    body: bytes,
+) -> None:
+    async with (
+        serve(TOKENS) as bound,
+        http.post(f"{bound.url}/login", data=body, headers=headers) as response,
+    ):
+        assert (response.status, COOKIE in response.cookies) == (400, False)
+    assert "Traceback" not in caplog.text
 
 
 async def test_without_tokens_there_is_nothing_to_log_in_with(

@@ -64,7 +64,10 @@ def tell_claims(
 ) -> Iterator[Committed]:
     """Tell each that is contradicted, and each that was and no longer is."""
     decided = [state for state in states if not isinstance(state.verdict, NotJudged)]
-    forget_others(connection, KIND, {_subject(state) for state in decided}, at_ms)
+    # of a treasury that is read anew what was told stands until it is read
+    read = confirmed_totals(connection)
+    unread = [state for state in states if state.treasury not in read]
+    forget_others(connection, KIND, {_subject(state) for state in [*decided, *unread]}, at_ms)
     for state in decided:
         condition = Condition(
             KIND, _subject(state), "claim.mismatched", "claim.matched", treasury=state.treasury

@@ -46,6 +46,7 @@ class Conditions:
         now_ms: Callable[[], int],
     ) -> None:
         self._current = current
+        self._config = current.now.config
         self._backend = backend
         self._doorbells = doorbells
         self._watch = watch
@@ -58,12 +59,12 @@ class Conditions:
     async def run(self) -> NoReturn:
         """Look, for ever."""
         while True:
-            looked_at = [*self._sources(), *self._disagreements(), *await self._treasuries()]
-            for found in looked_at:
+            if self._current.now.config is not self._config:
+                # the ledger has forgotten what left with the config before, and it may be back already
+                self._config, self._told = self._current.now.config, {}
+            for found in [*self._sources(), *self._disagreements(), *await self._treasuries()]:
                 if self._told.get(found.condition) is not found.holds:
                     await self._tell(found)
-            # what left the config was forgotten in the ledger too, and is told anew when it is back
-            self._told = {found.condition: found.holds for found in looked_at}
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tell(self, found: _Found) -> None:

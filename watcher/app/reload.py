@@ -20,6 +20,7 @@ from watcher.config.errors import ConfigErrors
 from watcher.config.garbage import collector_paused
 from watcher.config.load import load_config
 from watcher.config.secrets_check import check_secrets
+from watcher.ledger import knowledge
 from watcher.ledger.watches import listed
 
 if TYPE_CHECKING:
@@ -142,11 +143,13 @@ class Reloader:
         at_ms = self._now_ms()
         old = self._current.now.settings
         new = await asyncio.to_thread(accepted, config, old.terms.log, at_ms, old.rate)
-        told = await self._writer.run(lambda c: self._relist(c, new, author, at_ms, succession))
+        told, names = await self._writer.run(
+            lambda c: (self._relist(c, new, author, at_ms, succession), knowledge.treasuries(c))
+        )
         self._current.now = new.reaching(succession.reaches)  # at once: commits go on meanwhile
         for endpoint in told.endpoints:
             self._deliveries.ring(endpoint)
-        self._watch.relist()
+        self._watch.relist(names)
 
 
 def _keys(lists: Iterable[TreasuryList]) -> set[tuple[str, ScriptHash]]:

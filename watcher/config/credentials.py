@@ -85,6 +85,8 @@ def read_secret(reference: SecretReference, *, environ: Mapping[str, str]) -> Se
         raise SecretNotReadable(f"{path} may not be read by this user") from None
     except OSError as error:
         raise SecretProblem(f"{path}: {error.strerror}") from None
+    except ValueError:  # a NUL in the name
+        raise SecretProblem("its name cannot be one") from None
     if len(content) > _MOST:
         raise SecretProblem(f"{path} is larger than {_MOST} bytes")
     try:

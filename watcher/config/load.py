@@ -150,7 +150,8 @@ class _Reading:
             anchor = Path(pattern).anchor  # empty, or "/" where the pattern is absolute
             try:
                 found = sorted(Path(anchor or self.document.folder).glob(pattern.removeprefix(anchor)))
-            except (ValueError, IndexError, AttributeError):  # pathlib's own, for `**.toml`, `.` and `./`
+            except (ValueError, IndexError, AttributeError, OSError, RecursionError):
+                # pathlib's own, for `**.toml`, `.` and `./`, or a name too long or too deep
                 self.errors.append(place.error("is not a file or a pattern, as in treasuries/*.toml"))
                 continue
             if not found and not _MAGIC.search(pattern):

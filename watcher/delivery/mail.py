@@ -185,6 +185,7 @@ _REASONS: Final[tuple[tuple[type[Exception], Reason], ...]] = (
     (TimeoutError, Reason.TIMEOUT),
     (ForbiddenAddress, Reason.FORBIDDEN_ADDRESS),
     (socket.gaierror, Reason.DNS),
+    (UnicodeError, Reason.DNS),  # a name that cannot be one
     (ssl.SSLError, Reason.TLS),
     (OSError, Reason.CONNECTION),
 )

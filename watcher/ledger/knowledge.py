@@ -189,6 +189,15 @@ def complete(connection: sqlite3.Connection) -> list[tuple[str, BlockRef, int, t
     ]
 
 
+def treasuries(connection: sqlite3.Connection) -> frozenset[str]:
+    """Those that have anything on the list."""
+    rows = connection.execute(
+        """SELECT t.name FROM treasuries t
+           WHERE EXISTS (SELECT 1 FROM watches w WHERE w.treasury = t.name AND w.removed_ms IS NULL)"""
+    )
+    return frozenset(row[0] for row in rows)
+
+
 def used_scripts(connection: sqlite3.Connection) -> frozenset[ScriptHash]:
     """Scripts that have a history, whether or not they are on the list now."""
     rows = connection.execute(

@@ -102,6 +102,7 @@ class Watch:
         self._chain: OurChain | None = None
         self._reorganizations = 0
         self._relisted = False
+        self._has_tip = False  # our chain was at a source's tip, in this life or an earlier one
         self._testimonies = Testimonies()
         self._jury = Jury(
             lambda: self.quorum, ledger, lambda scripts: self.listing.may_learn(self.quorum, scripts)
@@ -193,8 +194,11 @@ class Watch:
         return self.listing.counts(set().union(*(a.too_busy for a in self.attendants.values())))
 
     def is_empty(self, treasury: str) -> bool:
-        """Whether nothing of the treasury is on the list now: its memberships have ended or not begun."""
-        return not self._relisted and treasury not in self.listing.names
+        """Whether nothing of the treasury is on the list now: its memberships have ended or not begun.
+
+        Before there is a tip, nobody knows which have begun.
+        """
+        return self._has_tip and treasury not in self.listing.names
 
     def release(self, source: str) -> bool:
         """End a source's quarantine; False where it was in none."""
@@ -223,9 +227,14 @@ class Watch:
         )
         if held:
             self._chain = OurChain(self.params, held[0][0], [raw for _, raw in held])
+            self._has_tip = True
 
-    def relist(self) -> None:
-        """The ledger's watch list has changed: take it up before anything else is looked at."""
+    def relist(self, names: frozenset[str]) -> None:
+        """The ledger's watch list has changed: take it up before anything else is looked at.
+
+        `names` are the treasuries that have anything on it, which is so with no source to be asked either.
+        """
+        self.listing.names = names
         self._relisted = True
         self._doorbells.relisted()
 
@@ -259,6 +268,7 @@ class Watch:
             async with self._turn:
                 if change.old_tip == self.chain.tip:  # else another source was faster: look again
                     await self._change(attendant, change, tip, rung)
+        self._has_tip = True
         if await self.ledger.run(knowledge.has_unanchored):
             async with self._turn:
                 await self._tell(Facts())  # the tip is known: what is new on the list begins here

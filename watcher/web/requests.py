@@ -138,7 +138,7 @@ async def in_time(body: Coroutine[Any, Any, T]) -> T:
             return await body
     except TimeoutError:
         raise ApiError(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time") from None
-    except (web.RequestPayloadError, LookupError, UnicodeDecodeError):
+    except (web.RequestPayloadError, LookupError, UnicodeError):
         raise bad_request("the body is not in the encoding that it states") from None
 
 

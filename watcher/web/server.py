@@ -136,11 +136,15 @@ async def serving(
         yield Bound(url, control)
 
 
+# the second is what a body's decompressor makes of the first; it is raised again when the rest is drained
+_MALFORMED: Final = (HttpProcessingError, web.RequestPayloadError)
+
+
 class _NotMalformed(logging.Filter):
     """What is no HTTP gets a 400 and no line in the log: else strangers could fill it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+        return not (record.exc_info and isinstance(record.exc_info[1], _MALFORMED))
 
 
 _LOG: Final = logging.getLogger(__name__)

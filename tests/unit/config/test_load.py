@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -265,10 +266,44 @@ secret_file = "ops.secret"
             "heartbeat.url = 'ftp://x'",
             "watcher.toml:1: heartbeat.url: must begin with https:// or http://",
         ),
+        (
+            "heartbeat.url = 'https://hc..example'",
+            "watcher.toml:1: heartbeat.url: has a host with an empty part, or one above 63 characters",
+        ),
     ],
 )
 def test_one_wrong_word_is_one_error(folder: Folder, text: str, error: str) -> None:
     assert folder.errors(text) == [error]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        # from 3.13 on it is the pattern *.toml
+        pytest.param("treasuries/**.toml", marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="-")),
+        ".",
+        "./",
+        "",
+        "/",
+        "a" * 300,
+        pytest.param("a/" * 3_000, id="deep"),
+    ],
+)
+def test_an_include_that_is_neither_a_file_nor_a_pattern_is_one_error_among_others(
+    folder: Folder, pattern: str
+) -> None:
+    assert folder.errors(f'finality = 0\ninclude = ["{pattern}", "no.toml"]') == [
+        "watcher.toml:1: finality: must be at least 1",
+        "watcher.toml:2: include[0]: is not a file or a pattern, as in treasuries/*.toml",
+        "watcher.toml:2: include[1]: no such file",
+    ]
+
+
+def test_a_name_that_no_file_can_have_is_one_error(folder: Folder) -> None:
+    assert folder.errors('include = ["a\\u0000b"]') == ["watcher.toml:1: include[0]: no such file"]
+    assert folder.errors('[[treasuries]]\nname = "a"\n[[treasuries.watch]]\naddresses_file = "a\\u0000"') == [
+        "watcher.toml:4: treasuries[0].watch[0].addresses_file: a\0: cannot be read: its name cannot be one"
+    ]
 
 
 def test_a_config_without_a_source_is_refused(folder: Folder) -> None:

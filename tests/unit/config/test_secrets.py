@@ -108,6 +108,13 @@ def test_check_tells_what_is_wrong_from_what_it_may_not_see(folder: Folder) -> N
     assert all(error.text.startswith("not checked: ") for error in report.not_checked)
 
 
+def test_a_name_that_no_file_can_have_is_a_problem_like_another(folder: Folder) -> None:
+    config = folder.load(FILES.replace("ops.secret", "a\\u0000b"))
+    folder.write("https://hooks.example/T0K3N", "ops.url")
+    (wrong,) = check_secrets(config, environ={}).wrong
+    assert (wrong.key, wrong.line, wrong.text) == ("endpoints[0].secret_file", 6, "its name cannot be one")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_a_file_that_this_user_may_not_read_is_not_checked(folder: Folder) -> None:
     endpoint = _endpoint(folder, FILES)

@@ -159,12 +159,22 @@ def test_a_url_shows_scheme_and_host_only() -> None:
         "https://h/s3cr3t x",
         "https://[s3cr3t/",
         "https://h/s3cr3t\n",
+        "https://s3cr3t..example/",
+        "https://.s3cr3t.example/",
+        "https://s3cr3t.example../",
+        "https://./s3cr3t",
+        f"https://s3cr3t.{'a' * 64}.example/",
     ],
 )
 def test_a_url_that_is_refused_is_not_repeated(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as refused:
         parse_url(text, ("https",))
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["h.example.", f"{'a' * 63}.example", "127.0.0.1", "::1"])
+def test_a_host_that_a_resolver_takes_is_taken(host: str) -> None:
+    assert parse_url(f"https://{f'[{host}]' if ':' in host else host}/", ("https",)).host == host
 
 
 @pytest.mark.parametrize(

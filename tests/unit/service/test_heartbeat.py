@@ -6,19 +6,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
 from aiohttp import web
 
 from watcher.config.credentials import SecretFile
 from watcher.config.document import Document
 from watcher.config.settings import Heartbeat as HeartbeatConfig
-from watcher.config.urls import parse_url
+from watcher.config.urls import Url, parse_url
 from watcher.service.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
-
-    import pytest
 
 
 @dataclass
@@ -120,3 +119,15 @@ async def test_a_url_that_is_gone_is_said_and_nothing_else_happens(
         await there.heartbeat().beat(there.config)
         assert there.came == []
         assert "the heartbeat cannot be sent: " in caplog.text
+
+
+@pytest.mark.parametrize("host", ["hc..example", f"{'a' * 64}.example"])
+async def test_a_host_that_no_resolver_takes_is_not_reached(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, host: str
+) -> None:
+    """No config has one; should a way be found around its check, the beats go on."""
+    async with service(tmp_path, fail=False) as there:
+        there.config = HeartbeatConfig(Url("http", host, 80, f"http://{host}/up"), None, 60.0)
+        await there.heartbeat().beat(there.config)
+        assert [r.message for r in caplog.records] == [f"the heartbeat did not reach http://{host}: dns"]
+        assert there.reached == 0

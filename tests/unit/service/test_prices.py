@@ -109,3 +109,10 @@ async def test_nobody_there_is_no_price_and_the_url_is_not_told(nobodys_port: in
     with pytest.raises(NoPriceError, match="no answer") as refused:
         await latest_rate(f"http://127.0.0.1:{nobodys_port}/key-in-path", "USD", NOW_MS)
     assert "key-in-path" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["prices..example", f"{'a' * 64}.example"])
+async def test_a_host_that_no_resolver_takes_has_no_price(host: str) -> None:
+    with pytest.raises(NoPriceError, match="no answer") as refused:
+        await latest_rate(f"http://{host}/key-in-path", "USD", NOW_MS)
+    assert "key-in-path" not in str(refused.value)
