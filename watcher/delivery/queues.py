@@ -128,12 +128,12 @@ class Fold:
     def _alike(self, first: _Held) -> list[_Held]:
         """What may be told with it. The sides of a condition stay in turn: the last one is what is so."""
         assert first.like is not None
-        _, *about = first.like
+        about = first.like[1:]
         found: list[_Held] = []
         for each in self._held.values():
             if each.like == first.like:
                 found.append(each)
-            elif about[1] is None and each.like is not None and [*each.like[1:]] == about:
+            elif about[1] is None and each.like is not None and each.like[1:] == about:
                 break
         return found
 

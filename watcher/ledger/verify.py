@@ -130,7 +130,12 @@ def _nets(
     A coin may be of one that has fallen, such as an orphaned coinbase, while its spend is still missing; of
     a script added later it was never recorded.
     """
-    recorded = {(row["txid"], row["vout"]) for row in connection.execute("SELECT txid, vout FROM coins")}
+    recorded = {
+        (row["txid"], row["vout"])
+        for row in connection.execute(
+            "SELECT txid, vout FROM coins JOIN transactions USING (txid) WHERE block_height IS NULL"
+        )
+    }
     nets: dict[tuple[int, int], int] = {}
     standing: set[int] = set()
     coins: dict[tuple[str, int], tuple[int, int]] = {}

@@ -279,8 +279,10 @@ def test_one_wrong_word_is_one_error(folder: Folder, text: str, error: str) -> N
 @pytest.mark.parametrize(
     "pattern",
     [
-        # from 3.13 on it is the pattern *.toml
-        pytest.param("treasuries/**.toml", marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="-")),
+        pytest.param(
+            "treasuries/**.toml",
+            marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="from 3.13 on it means *.toml"),
+        ),
         ".",
         "./",
         "",
