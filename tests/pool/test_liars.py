@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from tests.pool.rig import electrum, pool
 from tests.toy.chain import FAUCET
 from tests.toy.coding import Tx
-from tests.toy.electrum import ToyElectrum
 from watcher.bitcoin.types import Outpoint, Txid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.toy.chain import ToyChain
+    from tests.toy.electrum import ToyElectrum
     from tests.toy.keys import Key
 
-Servers = dict[str, ToyElectrum]
+Servers = dict[str, "ToyElectrum"]
 STRANGER = b"\x52\x20" + b"\x77" * 32
 
 
@@ -235,30 +234,3 @@ async def test_an_outflow_that_a_branch_takes_back_is_not_called_forged(
         chain.reorg(1)
         await here.happens(lambda: here.balance == (50_000, -50_000), "the outflow out of its block")
         assert not here.watch.conduct.strikes
-
-
-async def test_of_two_rivals_in_two_mempools_each_the_story_does_not_go_back(
-    chain: ToyChain, key: Key, tmp_path: Path
-) -> None:
-    async with AsyncExitStack() as stack:
-        one, two, three, four = [await stack.enter_async_context(ToyElectrum(chain)) for _ in range(4)]
-        sources = electrum({"one": one, "two": two, "three": three, "four": four})
-        async with pool(tmp_path, sources, [key.script]) as here:
-            await here.baselined()
-            payment = chain.transactions[chain.pay(STRANGER, 50_000)]
-            chain.drop(payment.txid)
-            first = Tx(payment.inputs, ((key.script, 50_000),))
-            rival = Tx(payment.inputs, ((key.script, 40_000),))
-            for server in (one, two):
-                server.fake_unconfirmed(first)
-            await here.happens(lambda: [e.txid for e in here.told("tx.seen")] == [first.txid], "the first")
-            for server in (three, four):
-                server.fake_unconfirmed(rival)
-            await here.happens(lambda: bool(here.told("tx.replaced")), "the rival")
-            for _ in range(30):
-                await here.sweep()
-            assert [e.txid for e in here.told("tx.seen")] == [first.txid, rival.txid]
-            assert here.balance == (0, 40_000)
-            for server in (three, four):
-                server.take_back(rival.txid)
-            await here.happens_by_sweeping(lambda: here.balance == (0, 50_000), "the first again")

@@ -2,8 +2,7 @@
 
 What is in no block has no proof but its signatures. It becomes a fact when the quorum has it, or when it
 spends a coin of ours and is rightly signed. A rival of what is in the book already has to have the
-quorum itself, or nobody any more who has the other; one that the book has let go of comes back only when
-nobody has the other any more: so a story never goes back and forth.
+quorum itself, or nobody any more who has the other: so a story never goes back and forth.
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ MOST_BYTES: Final = 8_000_000
 class Candidate:
     """A transaction, who has shown it, and in the history of which scripts.
 
-    `proven` says that it spends a coin of ours by a right signature, `returns` that the book has had it.
+    `proven` says that it spends a coin of ours by a right signature.
     """
 
     sighting: Sighting
     proven: bool = False
-    returns: bool = False
     sources: set[str] = field(default_factory=set)
     scripts: set[ScriptHash] = field(default_factory=set)
 
@@ -58,16 +56,15 @@ class Candidates:
         """The oldest first."""
         return list(self._all.values())
 
-    def add(self, source: str, sighting: Sighting, *, returns: bool = False) -> None:
-        """The source has shown it; what `returns` was signed rightly when it came in."""
+    def add(self, source: str, sighting: Sighting, *, proven: bool = False) -> None:
+        """The source has shown it; `proven` if it is known to be rightly signed."""
         if sighting.tx.txid not in self._all:
             self._bytes += len(sighting.tx.stripped)
         held = self._all.setdefault(sighting.tx.txid, Candidate(sighting))
         if len(sighting.parents) > len(held.sighting.parents):
             held.sighting = sighting
         held.sources.add(source)
-        held.proven |= returns
-        held.returns |= returns
+        held.proven |= proven
         while len(self._all) > MOST or self._bytes > MOST_BYTES:
             self.forget(next(iter(self._all)))
 

@@ -85,8 +85,8 @@ class Jury:
             self._candidates.forget(candidate.txid)
         for txid, sighting in facts.sightings.items():
             if txid not in told:
-                # what the ledger has has lost its witnesses there
-                self._candidates.add(source, sighting, returns=txid in facts.kept)
+                # what the ledger has was signed rightly when it came in, and has lost its witnesses there
+                self._candidates.add(source, sighting, proven=txid in facts.kept)
         for reading in facts.readings.values():
             for gone in self._candidates.read(source, reading):
                 self._accuse_of_phantom(source, gone)
@@ -140,7 +140,7 @@ class Jury:
                 return False
             candidate.proven = verdict is Verdict.VALID
         if self._quorum().suffices(candidate.sources, self._may_learn(candidate.scripts)):
-            return not (candidate.returns and rival_held)
+            return True
         return candidate.proven and not rival_held
 
     def _accuse_of_phantom(self, source: str, gone: Candidate) -> None:
