@@ -21,7 +21,7 @@ from watcher.core.rules import Policy
 from watcher.ledger import knowledge
 from watcher.ledger.commit import Settings, commit, tell
 from watcher.ledger.schema import migrations
-from watcher.ledger.sqlite import driver
+from watcher.ledger.sqlite import STATEMENTS, driver
 from watcher.ledger.watches import Listed, TreasuryList, sync
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ FINALITY = 6
 
 
 def new_ledger(log: str) -> sqlite3.Connection:
-    connection: sqlite3.Connection = driver.connect(":memory:", isolation_level=None)
+    connection: sqlite3.Connection = driver.connect(
+        ":memory:", isolation_level=None, cached_statements=STATEMENTS
+    )
     connection.row_factory = driver.Row
     connection.execute("PRAGMA foreign_keys=ON")
     migrations.apply(Database(connection))

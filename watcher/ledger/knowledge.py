@@ -50,18 +50,16 @@ def watched(connection: sqlite3.Connection) -> list[WatchedScript]:
 def kept(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[Txid, Kept]:
     """Which of these the ledger has."""
     rows = connection.execute(
-        """SELECT t.txid, t.raw, t.block_height, t.block_hash, t.displaced_by, t.held,
-             EXISTS (SELECT 1 FROM entries e WHERE e.tx = t.id AND e.state = 'held') AS live
+        """SELECT t.txid, t.raw, t.block_height, t.block_hash, t.displaced_by,
+             t.held AND EXISTS (SELECT 1 FROM entries e WHERE e.tx = t.id AND e.state = 'held')
            FROM json_each(?) j JOIN transactions t ON t.txid = j.value""",
         (json.dumps(list(txids)),),
     )
     result: dict[Txid, Kept] = {}
-    for row in rows:
-        block = None
-        if row["block_height"] is not None and row["displaced_by"] is None:
-            block = BlockRef(row["block_height"], BlockHash(row["block_hash"]))
-        live = bool(row["held"]) and bool(row["live"])
-        result[Txid(row["txid"])] = Kept(row["raw"], block, live)
+    for txid, raw, height, block_hash, displaced_by, live in rows:
+        on_our_chain = height is not None and displaced_by is None
+        block = BlockRef(height, BlockHash(block_hash)) if on_our_chain else None
+        result[Txid(txid)] = Kept(raw, block, bool(live))
     return result
 
 

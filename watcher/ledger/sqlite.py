@@ -29,11 +29,15 @@ WAL_IS_SAFE: Final = tuple(int(part) for part in VERSION.split(".")) >= (3, 51, 
 
 BUSY_MS: Final = 5_000
 WRITER_CACHE_KIB: Final = 4_096
+# More than there are: with the default of 128 a writer that does everything prepares each again and again.
+STATEMENTS: Final = 512
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes; transactions are opened explicitly (`BEGIN IMMEDIATE`)."""
-    connection: sqlite3.Connection = driver.connect(str(path), isolation_level=None, check_same_thread=False)
+    connection: sqlite3.Connection = driver.connect(
+        str(path), isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
+    )
     connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     if WAL_IS_SAFE:
         connection.execute("PRAGMA journal_mode=WAL")
