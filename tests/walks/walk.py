@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.walks.eye import Eye
 from tests.walks.world import World, script
 from watcher.bitcoin.transactions import parse_transaction
 from watcher.ledger.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.core.events import Event
 
 STEPS: Final = 200
 # seeds of each file: in `make check`, in `make test`, and others in `make fuzz`
@@ -62,6 +67,49 @@ def check_coinbases(eye: Eye) -> None:
             assert "by" not in event.data
 
 
+def check_families(eye: Eye) -> None:
+    """What fell took its descendants along: nothing spends a coin of what another spend has undone."""
+    orphans = eye.connection.execute(
+        """SELECT 1 FROM entries child JOIN spends s ON s.tx = child.tx JOIN transactions t ON t.txid = s.txid
+           JOIN entries parent ON parent.tx = t.id AND parent.treasury = child.treasury
+           WHERE child.state IN ('held', 'missing') AND parent.state IN ('replaced', 'conflicted')"""
+    ).fetchall()
+    assert not orphans
+
+
+def check_told(world: World, told: Sequence[Event]) -> None:
+    """Each event is true at the moment it is told."""
+    for event in told:
+        block = event.data.get("block")
+        where = [b for b in world.blocks if any(tx.txid == event.txid for tx in b.txs)]
+        if event.type in {"tx.confirmed", "tx.moved", "tx.final"}:
+            assert isinstance(block, dict)
+            assert [block["hash"]] == [b.hash for b in where]
+        elif event.type == "tx.unconfirmed":
+            assert isinstance(block, dict)
+            assert block["hash"] not in {b.hash for b in world.blocks}
+        elif event.type == "tx.seen":
+            assert event.txid in world.mempool
+        elif event.type in {"tx.replaced", "tx.conflicted", "tx.dropped"}:
+            assert not where
+            assert event.txid not in world.mempool
+        if event.type == "tx.replaced":
+            assert event.data["by"] in world.mempool
+        elif event.type == "tx.conflicted":
+            assert any(tx.txid == event.data["by"] for b in world.blocks for tx in b.txs)
+
+
+def check_present(eye: Eye) -> None:
+    """After a look at everything the sums are the world's, but for what is missing and not yet given up."""
+    for name in eye.world.treasuries:
+        confirmed, pending = eye.connection.execute(
+            """SELECT confirmed, pending - coalesce((SELECT sum(pending) FROM entries
+                 WHERE treasury = name AND state = 'missing'), 0) FROM treasuries WHERE name = ?""",
+            (name,),
+        ).fetchone()
+        assert (confirmed, pending) == eye.world.balance(name)
+
+
 def look_somehow(eye: Eye) -> None:
     """One of the manners in which news may arrive."""
     rng = eye.world.rng
@@ -69,7 +117,9 @@ def look_somehow(eye: Eye) -> None:
     if manner < 0.3:
         return  # skipped: several things happen between two looks
     some = {s for s in eye.scripts if rng.random() < 0.5}
-    eye.look(some if manner < 0.5 else None, chain_first=manner > 0.85)
+    check_told(eye.world, eye.look(some if manner < 0.5 else None, chain_first=manner > 0.85))
+    if manner >= 0.5:
+        check_present(eye)
     if manner > 0.7:
         again = eye.look()  # seen twice, told once
         assert [e.type for e in again if e.type != "tx.dropped"] == []
@@ -100,6 +150,7 @@ def walk(seed: int, *, changing: bool) -> None:
                 eye.list(world.treasuries)
         for eye in eyes:
             look_somehow(eye)
+            check_families(eye)
             if seed < QUICK and step % 20 == 0:  # in the midst of a life too; not in all: it takes its time
                 assert verify(eye.connection).failures == []
     meanings: dict[str, tuple[object, ...]] = {}
