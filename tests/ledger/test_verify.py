@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from tests.walks.by_hand import OURS, STRANGER, owned, send, strange_coin, watched
 from tests.walks.eye import Eye
-from tests.walks.test_scenarios import OURS, STRANGER, owned, send, strange_coin, watched
 from tests.walks.world import World
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.types import Outpoint

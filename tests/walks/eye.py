@@ -157,11 +157,16 @@ class Eye:
         self.now_ms += DROPPED_AFTER_MS + 1000
         self.look()
 
-    def hear_late(self, tx: Transaction) -> Sequence[Event]:
-        """A source's word of before: the transaction is in no block. What was told."""
+    def hear(self, *txs: Transaction) -> Sequence[Event]:
+        """A source's word that these are in no block, true or not, and nothing more. What was told."""
         self.now_ms += 1000
-        said = Sighting(tx, Unconfirmed(), Trust.CORROBORATED, ("eye",))
-        return self._commit(Observation(self.now_ms, self.world.tip, None, {tx.txid: said}, {}))
+        said = {tx.txid: Sighting(tx, Unconfirmed(), Trust.CORROBORATED, ("eye",)) for tx in txs}
+        return self._commit(Observation(self.now_ms, self.world.tip, None, said, {}))
+
+    def follow(self) -> Sequence[Event]:
+        """Look at the chain alone, at no script yet; what was told."""
+        self.now_ms += 1000
+        return self._commit(Observation(self.now_ms, self.world.tip, self._change()))
 
     def _commit(self, observation: Observation) -> Sequence[Event]:
         self.connection.execute("BEGIN IMMEDIATE")

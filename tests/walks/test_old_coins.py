@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tests.walks.by_hand import OURS, STRANGER, send, strange_coin
 from tests.walks.eye import FINALITY, Eye
-from tests.walks.test_scenarios import OURS, STRANGER, send, strange_coin
 from tests.walks.world import World
 from watcher.bitcoin.types import Outpoint
 from watcher.core.known import Flow

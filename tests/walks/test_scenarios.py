@@ -2,100 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.walks.by_hand import (
+    OURS,
+    STRANGER,
+    amounts,
+    delivered,
+    listed,
+    obeying,
+    owned,
+    send,
+    strange_coin,
+    told,
+    watched,
+)
 from tests.walks.eye import DROPPED_AFTER_MS, FINALITY, Eye
 from tests.walks.walk import check_balances
-from tests.walks.world import OP_RETURN, SUBSIDY, World, build, script
+from tests.walks.world import OP_RETURN, SUBSIDY, World
 from watcher.bitcoin.addresses import encode_address
 from watcher.bitcoin.networks import Network
 from watcher.bitcoin.types import Outpoint
-from watcher.core.rules_types import Rule, Severity, Topic
 from watcher.ledger.pages import balance_at
 from watcher.ledger.verify import Verification, verify
 
 if TYPE_CHECKING:
     from watcher.bitcoin.transactions import Transaction
-    from watcher.core.rules_types import Rung
-
-
-OURS = [script(f"alpha {i}") for i in range(15)]
-STRANGER = script("stranger 0")
-
-
-def watched(*scripts: bytes) -> tuple[World, Eye]:
-    """A world whose mempool is empty, and an eye that has read it."""
-    world = World(5, {"alpha": list(scripts or OURS[:2])})
-    eye = Eye(world, "one")
-    eye.look()
-    eye.events.clear()
-    return world, eye
-
-
-def obeying(eye: Eye, *at: Rung, min_sats: int = 0, dust_sats: int = 0) -> None:
-    """From now on a rule speaks of inflows at these rungs."""
-    rule = Rule(
-        "inflows",
-        (Topic.INFLOW,),
-        ("*",),
-        min_sats,
-        at,
-        Severity.WARNING,
-        ("ops",),
-        None,
-        None,
-        for_seconds=0,
-    )
-    policy = replace(eye.settings.policy, rules=(rule,), dust_sats={"alpha": dust_sats})
-    eye.settings = replace(eye.settings, policy=policy)
-
-
-def delivered(eye: Eye) -> list[tuple[str, dict[str, Any]]]:
-    """The outbox: webhook ids with the data they carry."""
-    rows = eye.connection.execute("SELECT webhook_id, body FROM deliveries ORDER BY id")
-    return [(row["webhook_id"], json.loads(row["body"])["data"]) for row in rows]
-
-
-def owned(world: World, eye: Eye, *scripts: bytes) -> list[tuple[Outpoint, int]]:
-    """A confirmed coin on each of these scripts, whose coming is told and forgotten."""
-    coins = []
-    for ours in scripts:
-        world.mine([])
-        coin, sats = strange_coin(world)
-        coins.append((Outpoint(send(world, [coin], (sats - 200, ours)).txid, 0), sats - 200))
-    world.mine(list(world.mempool.values()))
-    eye.look()
-    eye.events.clear()
-    return coins
-
-
-def listed(value: object) -> list[dict[str, Any]]:
-    assert isinstance(value, list)
-    return value
-
-
-def amounts(movements: object) -> list[int]:
-    """The largest first."""
-    return [movement["amount_sats"] for movement in listed(movements)]
-
-
-def send(world: World, coins: list[Outpoint], *paid: tuple[int, bytes]) -> Transaction:
-    world.nonce += 1
-    tx = build(coins, list(paid), world.nonce)
-    world.mempool[tx.txid] = tx
-    return tx
-
-
-def strange_coin(world: World) -> tuple[Outpoint, int]:
-    coins = world.coins(mempool=True).items()
-    outpoint, (sats, _) = next((o, c) for o, c in coins if c[1] in world.strangers)
-    return outpoint, sats
-
-
-def told(eye: Eye) -> list[tuple[str, str | None]]:
-    return [(event.type, event.txid) for event in eye.events]
 
 
 def test_twenty_replacements_and_a_confirmation_are_one_incident() -> None:
@@ -172,7 +104,7 @@ def test_what_was_said_to_be_unconfirmed_before_its_block_came_takes_no_block_aw
     tx = send(world, [coin], (sats - 200, OURS[0]))
     world.mine([tx])
     eye.look()
-    eye.hear_late(tx)
+    eye.hear(tx)
     assert verify(eye.connection) == Verification(proven=1, headers=len(world.blocks), events=2)
     assert balance_at(eye.connection, "alpha", world.tip.height) == sats - 200
     for _ in range(FINALITY - 1):
@@ -187,7 +119,7 @@ def test_what_was_said_late_is_undone_by_a_new_branch_like_all_else() -> None:
     tx = send(world, [coin], (sats - 200, OURS[0]))
     world.mine([tx])
     eye.look()
-    eye.hear_late(tx)
+    eye.hear(tx)
     del world.blocks[-1]
     rival = send(world, [coin], (sats - 500, STRANGER))
     world.mine([rival])
@@ -420,5 +352,5 @@ def test_what_was_said_before_a_rivals_block_came_is_not_told() -> None:
     rival = send(world, [coin], (sats - 900, OURS[1]))
     world.mine([rival])
     eye.look()
-    eye.hear_late(late)
+    eye.hear(late)
     assert told(eye) == [("tx.confirmed", rival.txid)]

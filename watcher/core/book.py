@@ -77,7 +77,7 @@ class Book:
                 confirmed=0,
                 pending=meant.amount if held else 0,
                 final=False,
-                level=0,
+                level=0,  # a confirmation that was taken back climbs its rungs again
                 confirmed_event=None,
                 missing_ms=None if held else self._seen.at_ms,
             )
@@ -199,15 +199,10 @@ class Book:
                 "tx.confirmed", sighting, before, after._replace(confirmed=meant.amount, pending=0), meant,
                 position.block,
             )  # fmt: skip
-            # The rungs of a confirmation that was taken back are judged again: it is told again.
-            level = -1 if entry is None else min(told.level, 0)
-            self._put(
-                told._replace(baselined=False, level=level, confirmed_event=self.journal.events[-1].sequence)
-            )
+            self._put(told._replace(baselined=False, confirmed_event=self.journal.events[-1].sequence))
 
     def _move(self, sighting: Sighting, entry: Entry, position: Confirmed) -> None:
-        known = self._known.transactions[sighting.tx.txid]
-        if known.displaced_by is None or known.confirmed == position:
+        if self._known.transactions[sighting.tx.txid].displaced_by is None:
             return
         if self._is_silent(entry, sighting.tx):
             return
