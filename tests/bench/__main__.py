@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.bench.block import block
 from tests.bench.busy import busy
+from tests.bench.company import company
 from tests.bench.compare import compare
 from tests.bench.deliveries import deliveries
 from tests.bench.detection import detection
@@ -43,6 +44,7 @@ GROUPS: Final = (
     "idle",
     "busy",
     "deliveries",
+    "company",
     "ledger",
     "growth",
     "restarting",
@@ -55,7 +57,8 @@ class Size:
     """How much is measured: `samples` of the detection, `touched` scripts of the block, the rest as named.
 
     `history` is how many transactions the busy address has, `grown` how many scripts the grown ledger,
-    `past` how many that with a past, in which nearly each was paid.
+    `past` how many that with a past, in which nearly each was paid. `rows` are those of the spreadsheet that
+    company takes while `arriving` events arrive.
     """
 
     scripts: int
@@ -65,11 +68,22 @@ class Size:
     history: int
     grown: int
     past: int
+    rows: int
+    arriving: int
     repeats: int
 
 
 QUICK: Final = Size(
-    scripts=1_000, samples=60, touched=100, events=5_000, history=2_000, grown=20_000, past=10_000, repeats=3
+    scripts=1_000,
+    samples=60,
+    touched=100,
+    events=5_000,
+    history=2_000,
+    grown=20_000,
+    past=10_000,
+    rows=20_000,
+    arriving=200,
+    repeats=3,
 )
 FULL: Final = Size(
     scripts=100_000,
@@ -79,6 +93,8 @@ FULL: Final = Size(
     history=50_000,
     grown=1_000_000,
     past=100_000,
+    rows=1_000_000,
+    arriving=1_000,
     repeats=5,
 )
 
@@ -122,7 +138,9 @@ async def run(folder: Path, size: Size, groups: Sequence[str]) -> Result:
     return Result({**_machine(), "fsync_ms": median(fsync_ms(folder))}, rows)
 
 
-async def _group(group: str, folder: Path, size: Size, stand: Regtest | None) -> list[Row]:
+async def _group(  # noqa: PLR0911 - a return a group
+    group: str, folder: Path, size: Size, stand: Regtest | None
+) -> list[Row]:
     folder.mkdir()
     if stand is not None and group in ON_THE_STACK:
         return await _on_the_stack(group, folder, size, stand)
@@ -131,6 +149,8 @@ async def _group(group: str, folder: Path, size: Size, stand: Regtest | None) ->
             return [await busy(folder, transactions=size.history, repeats=size.repeats)]
         case "deliveries":
             return [await deliveries(folder, events=size.events, repeats=size.repeats)]
+        case "company":
+            return await company(folder, rows=size.rows, events=size.arriving, repeats=size.repeats)
         case "restarting":
             payments = size.past * 95 // 100  # ten and a half rows a script: a million of a hundred thousand
             return [await restarting(folder, scripts=size.past, payments=payments, repeats=size.repeats)]

@@ -104,7 +104,9 @@ class Watched:
         told = "" if self._receiver is None else _ENDPOINT.format(url=self._receiver)
         listen = f"127.0.0.1:{free_port()}"
         return Daemon(
-            _CONFIG.format(state=state, listen=listen, url=self._url, reread=reread) + told, self.folder
+            _CONFIG.format(state=state, listen=listen, url=self._url, reread=reread) + told,
+            self.folder,
+            environment={"PYTHONDONTWRITEBYTECODE": ""},  # an installed program has its bytecode
         )
 
 

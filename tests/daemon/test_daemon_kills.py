@@ -39,7 +39,7 @@ TREASURIES = {
     "beta": [b"\x52\x20" + bytes([n] * 32) for n in (4, 5)],
 }
 LONGEST_LIFE = 0.4  # seconds after it was ready
-OWN_OF_DELIVERY = {"rules", "severity", "step", "fiat", "url", "confirmations"}
+OWN_OF_DELIVERY = {"rules", "severity", "step", "fiat", "url"}
 
 
 @pytest.fixture(scope="module")

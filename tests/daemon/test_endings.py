@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +83,35 @@ async def test_a_signal_ends_it_while_it_is_still_starting(toy: ToyElectrum, tmp
         await ends_well(daemon, signal.SIGTERM)
     finally:
         daemon.kill()
+
+
+async def test_whatever_comes_amid_the_way_down_does_not_cut_it_short(
+    toy: ToyElectrum, tmp_path: Path
+) -> None:
+    """Hangups from the lock on, and after the first SIGTERM more of both, until it is gone."""
+    daemon = Place(tmp_path, {"home": toy.url}).daemon()
+
+    async def locked() -> bool:
+        return (tmp_path / "state" / "lock").exists()
+
+    async def pester(*numbers: signal.Signals, every: float) -> None:
+        while daemon.child.running:
+            for number in numbers:
+                daemon.child.signal(number)
+                await asyncio.sleep(every)
+
+    async with AsyncExitStack() as stack:
+        stack.callback(daemon.kill)
+        daemon.child.start()
+        await until(locked, within=60, what="the lock")
+        hangups = asyncio.create_task(pester(signal.SIGHUP, every=0.02))
+        await daemon.child.ready(daemon.ready, within=180)
+        await log_has(daemon, "the config is reloaded")
+        daemon.child.signal(signal.SIGTERM)
+        await pester(signal.SIGHUP, signal.SIGTERM, signal.SIGINT, every=0.001)
+        await hangups
+        await ends_well(daemon, signal.SIGTERM)
+    assert (tmp_path / "state" / "ledger.sqlite.sealed").exists()
 
 
 async def test_what_nobody_expected_is_4_with_its_name_and_where_to_report(

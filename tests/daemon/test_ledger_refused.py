@@ -124,8 +124,17 @@ async def test_a_state_directory_that_may_not_be_written_is_refused(tmp_path: Pa
     (tmp_path / "state").mkdir(mode=0o500)
     done = without_privileges(daemon, "run")
     assert (done.code, done.out) == (3, "")
-    assert done.err.splitlines()[-1].endswith(f"{tmp_path}/state/lock: Permission denied")
+    assert f"{tmp_path}/state/lock: Permission denied; the user that runs this (uid " in done.err
     assert list((tmp_path / "state").iterdir()) == []
+
+
+async def test_a_companion_that_may_not_be_written_is_refused_and_named(tmp_path: Path) -> None:
+    daemon, ledger = with_ledger(tmp_path)
+    end = ledger.with_name("ledger.sqlite.end")
+    end.touch(mode=0o400)
+    done = without_privileges(daemon, "run")
+    assert (done.code, done.out) == (3, "")
+    assert f"{end} cannot be used: Permission denied" in done.err
 
 
 async def test_a_ledger_this_user_may_not_read_is_no_absent_one(tmp_path: Path) -> None:

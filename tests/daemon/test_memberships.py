@@ -115,3 +115,27 @@ async def test_what_a_reload_leaves_empty_is_not_stale_while_no_source_is_there_
         await toy.start()
         await fresh(daemon)
         assert await daemon.metric("watcher_condition_active", condition="stale", treasury="alpha") == 0
+
+
+async def test_one_that_begins_again_while_no_source_is_there_was_never_read_and_is_not_stale(
+    toy: ToyElectrum, tmp_path: Path
+) -> None:
+    place = Place(tmp_path, {"home": toy.url})
+    async with place.daemon(config(place)) as daemon:
+        await fresh(daemon)
+        listen = daemon.url.removeprefix("http://")
+        await reload(daemon, config(place, "member_until = 2020-01-01", listen=listen))
+        await scripts_are(daemon, 0)
+
+        async def is_taken_up() -> bool:
+            return toy.counts["blockchain.scripthash.unsubscribe"] > 0
+
+        await until(is_taken_up, within=60, what="the list without alpha")
+        await toy.stop()
+        await reload(daemon, config(place, listen=listen))
+        await scripts_are(daemon, 1)
+        assert await told(daemon, "treasury.stale") == ["beta"]  # alpha is looked at first
+        await toy.start()
+        assert await told(daemon, "treasury.fresh") == ["beta"]
+        await fresh(daemon)
+        assert await daemon.metric("watcher_treasury_fresh", treasury="alpha") == 1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tests.toy.electrum import ToyElectrum
 
+TIP = "blockchain.headers.subscribe"
 SUBSCRIBE = "blockchain.scripthash.subscribe"
 HISTORY = "blockchain.scripthash.get_history"
 TRANSACTION = "blockchain.transaction.get"
@@ -31,12 +32,13 @@ async def test_a_ring_costs_one_history_a_block_one_branch_and_a_restart_nothing
         await fresh(daemon)
         at_start = toy.counts.copy()
         assert at_start[SUBSCRIBE] == 2  # as many as are watched
-        assert at_start[HISTORY] <= 2
+        assert at_start[HISTORY] == 0  # both are said to have no history
 
         toy.chain.pay(ALPHA, 50_000)
         await events_are(daemon, 3)
         seen = toy.counts - at_start
-        assert (seen[SUBSCRIBE], seen[HISTORY], seen[BRANCH]) == (0, 1, 0)
+        # the tip once, behind the history: before it, it is known as it was told
+        assert (seen[TIP], seen[SUBSCRIBE], seen[HISTORY], seen[BRANCH]) == (1, 0, 1, 0)
         assert seen[TRANSACTION] <= 2  # itself and its parent
 
         before = toy.counts.copy()
@@ -62,3 +64,21 @@ async def test_a_ring_costs_one_history_a_block_one_branch_and_a_restart_nothing
         await until(followed, within=60, what="the tip after the restart")
         again = toy.counts - before
         assert (again[SUBSCRIBE], again[HISTORY], again[TRANSACTION]) == (2, 0, 0)
+
+
+async def test_what_rings_after_a_block_that_was_not_announced_waits_for_no_sweep(
+    toy: ToyElectrum, tmp_path: Path
+) -> None:
+    place = Place(tmp_path, {"home": toy.url})
+    config = (
+        place.config()
+        .replace('reread = "2s"', 'reread = "1h"')
+        .replace("[timing]", '[timing]\nstale_after = "3h"')
+    )
+    async with place.daemon(config) as daemon:
+        await fresh(daemon)
+        toy.swallow_notifications()
+        toy.chain.mine()
+        toy.faults.silent_bells = False
+        toy.chain.pay(ALPHA, 50_000)
+        await events_are(daemon, 3)

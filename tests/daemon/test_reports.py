@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import html.parser
 import json
 import os
@@ -68,6 +69,7 @@ def config(place: Place) -> str:
     text = place.config(extra=EXTRA)
     provenance = (
         'label = "=main"\npublished = 2024-03-14\nby = "The first"\nsource = "https://first.example"\n'
+        'read = 2026-11-24\nlicence = "CC0 <1.0>"\n'
     )
     return text.replace('label = "main"\n', provenance + CLAIMS).replace(
         'title = "The first"', 'title = "The \\"<i>first</i>\\" & others"\nattribution = "official"'
@@ -181,6 +183,7 @@ def test_the_page_says_what_is_where_and_by_whom(published: Published) -> None:
     assert "addresses published officially" in page
     assert "By the word of <bdi>home</bdi>" in page
     assert "1 address by <bdi>The first</bdi>" in page
+    assert "read 2026-11-24, licence: <bdi>CC0 &lt;1.0&gt;</bdi>" in page
     assert page.count("borne out") == 1
     assert "Tomorrow" not in page
     assert "0.00077000" not in page  # what is unconfirmed
@@ -273,7 +276,7 @@ def test_the_evidence_of_a_past_moment_verifies_too(published: Published, tmp_pa
 def test_no_file_can_be_changed_by_a_byte_unnoticed(published: Published, tmp_path: Path) -> None:
     folder = published.unpacked(tmp_path)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    assert len(files) == 6 + 1 + 2 * 4
+    assert len(files) == 7 + 1 + 2 * 4
     for file in files:
         whole = file.read_bytes()
         middle = len(whole) // 2
@@ -314,6 +317,21 @@ def _without_last_transaction(folder: Path) -> None:
     (folder / "branches" / f"{txid}.txt").unlink()
 
 
+def _other_order(folder: Path) -> None:
+    """The spend before what it spends, with figures that fit: in that order it would take nothing away."""
+    told, *lines = (folder / "transactions.csv").read_text().splitlines()
+    names, cells = told.split(","), [line.split(",") for line in reversed(lines)]
+    balance = 0
+    for line in cells:
+        row = dict(zip(names, line, strict=True))
+        amount = max(0, int(row["amount_sats"]))
+        balance += amount
+        line[names.index("amount_sats")], line[names.index("balance_sats")] = str(amount), str(balance)
+    (folder / "transactions.csv").write_text("\n".join([told, *map(",".join, cells)]) + "\n")
+    statement = json.loads((folder / "statement.json").read_text())
+    (folder / "statement.json").write_text(json.dumps(statement | {"balance_sats": balance}))
+
+
 def _other_branch(folder: Path) -> None:
     file = min((folder / "branches").iterdir())
     file.write_text("00" * 32 + "\n" + file.read_text())
@@ -328,6 +346,7 @@ def _other_branch(folder: Path) -> None:
         (_replaced("transactions.csv", r"^(\d+),(\d+)", r"\1,9\2"), "it is not in block"),
         (_without_last_transaction, "balance: "),
         (_other_branch, "it is not in block"),
+        (_other_order, "it is not listed in the order"),
     ],
 )  # fmt: skip
 def test_a_forger_who_mends_the_sums_is_found_too(
@@ -343,6 +362,13 @@ def test_a_forger_who_mends_the_sums_is_found_too(
 
 def test_a_text_that_looks_like_a_formula_is_none(published: Published, tmp_path: Path) -> None:
     assert ",'=main," in (published.unpacked(tmp_path) / "addresses.csv").read_text()
+
+
+def test_the_evidence_says_when_an_address_was_read_and_under_which_licence(
+    published: Published, tmp_path: Path
+) -> None:
+    rows = csv.DictReader((published.unpacked(tmp_path) / "addresses.csv").read_text().splitlines())
+    assert {(row["read"], row["licence"]) for row in rows} == {("2026-11-24", "CC0 <1.0>")}
 
 
 def test_the_history_becomes_samples_for_prometheus(published: Published) -> None:

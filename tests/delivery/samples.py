@@ -102,6 +102,8 @@ CLAIMED: dict[str, Any] = {
     "as_of": "2025-07-18",
 }
 
+STALE = body("treasury.stale", condition="stale", reason="no_quorum")
+
 SAMPLES: dict[str, list[str]] = {
     "an inflow is seen": [transaction("tx.seen", "inflow", severity="info", rules=["inflow"])],
     "an inflow is first known in a block, after a day without the watcher": [
@@ -110,7 +112,7 @@ SAMPLES: dict[str, list[str]] = {
     "an inflow is final": [transaction("tx.final", "inflow", **in_block(confirmations=6), severity="info")],
     "an outflow is seen, with its value in money": [transaction("tx.seen", "outflow", fiat=FIAT)],
     "an outflow has three confirmations": [
-        transaction("tx.confirmed", "outflow", **in_block(confirmations=3), step="3")
+        transaction("tx.confirmed", "outflow", **in_block(), step="3")
     ],
     "an address spends for the first time": [transaction("tx.seen", "outflow", first_spend=True)],
     "an announced outflow is final": [
@@ -235,13 +237,17 @@ SAMPLES: dict[str, list[str]] = {
             by=None,
         )
     ],
-    "a failing source": [body("source.failed", **OURS, source="blockstream", reason="unreachable")],
-    "a recovered source": [body("source.recovered", **{**OURS, "severity": "info"}, source="blockstream")],
-    "a lying source": [body("source.disagreed", **OURS, source="blockstream", reason="omission")],
-    "a source that agrees again": [body("source.agreed", **OURS, source="blockstream")],
-    "a pinned key": [body("source.pinned", **OURS, source="home", fingerprint="sha256:abcd")],
-    "a stale treasury": [body("treasury.stale", condition="stale", reason="timeout")],
-    "a fresh treasury": [body("treasury.fresh", condition="stale", severity="info")],
+    "a failing source": [body("source.failed", **OURS, source="blockstream", reason="unavailable")],
+    "a recovered source": [
+        body("source.recovered", **{**OURS, "severity": "info"}, source="blockstream", reason="connected")
+    ],
+    "a lying source": [body("source.disagreed", **OURS, source="blockstream", reason="omitted")],
+    "a source that agrees again": [body("source.agreed", **OURS, source="blockstream", reason="agrees")],
+    "a pinned key": [
+        body("source.pinned", **OURS, source="home", fingerprint="sha256:abcd", reason="first_use")
+    ],
+    "a stale treasury": [STALE],
+    "a fresh treasury": [body("treasury.fresh", condition="stale", severity="critical", reason="read")],
     "a low balance": [
         body(
             "balance.crossed",
@@ -304,7 +310,8 @@ SAMPLES: dict[str, list[str]] = {
         body("moon.landed", **OURS, crater={"name": "Tycho", "deep": {"er": {"x": 1}}}, many=list(range(40)))
     ],
     "a flapping source": [
-        body("source.failed", **OURS, source="blockstream", reason="timeout", sequence=n) for n in range(6)
+        body("source.failed", **OURS, source="blockstream", reason="unavailable", sequence=n)
+        for n in range(6)
     ],
 }  # fmt: skip
 
@@ -323,6 +330,8 @@ def document(lang: str) -> str:
     """Every sample in one language, to be read by eye."""
     writer = texts(lang)
     parts = [f"=== {name}\n{rendered(writer.message(bodies, ROOM))}" for name, bodies in SAMPLES.items()]
+    late = writer.message([STALE], ROOM, overtaken=True)
+    parts.append(f"=== a stale treasury, arriving after it is fresh again\n{rendered(late)}")
     return "\n".join(parts)
 
 

@@ -15,11 +15,14 @@ from tests.delivery.samples import DUST, body, in_block, transaction
 from tests.delivery.services import texts
 from tests.delivery.test_conformance import group
 from tests.delivery.test_outbox_lanes import delivered, running
+from tests.delivery.test_standing_alerts import SETTINGS, STALE
 from watcher.delivery.alertmanager import AlertmanagerSender
 from watcher.delivery.chat import ChatSender
 from watcher.delivery.http import Poster
 from watcher.delivery.queues import FOLD_FROM, GATHER_MS, MOST_BYTES, PAGE, QUIET_MS, Fold
+from watcher.delivery.schedule import DELAYS
 from watcher.delivery.slack import Slack
+from watcher.ledger.conditions import set_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +109,35 @@ async def test_one_inflow_waits_for_more_only_a_moment(ledger: Ledger) -> None:
         clock.turn_to(clock.time + 0.001)
         await delivered(ledger, "people")
         assert len(people.requests) == 1
+
+
+async def test_what_was_refused_and_comes_after_later_news_says_so_and_holds_up_nothing(
+    ledger_of_a_log: Ledger,
+) -> None:
+    clock, ledger = HandClock(1_800_000_000.0), ledger_of_a_log
+    async with (
+        Receiver(script=[status(500)]) as people,
+        chat(people, clock.now) as sender,
+        running(ledger, {"pager": sender}, clock=clock) as work,
+    ):
+
+        async def told(*states: str, holds: bool) -> None:
+            """Until it is committed and these are the states."""
+            at_ms = int(clock.time * 1000)
+            await ledger.run(lambda c: set_condition(c, SETTINGS, STALE, {}, at_ms, holds=holds))
+            work.outbox.ring("pager")
+            await until(lambda: ledger.states("pager") == [*states])
+
+        await told("pending", holds=True)
+        await until(lambda: work.log.outcomes == ["status_5xx"] and clock.parked)
+        await told("pending", "delivered", holds=False)
+        await until(lambda: len(work.log.seen) == 2 and clock.parked)
+        clock.turn_to(clock.time + DELAYS[1])
+        await delivered(ledger, "pager")
+        await told("delivered", "delivered", "delivered", holds=True)
+    begins, ends = "alpha: NOT WATCHED reliably at present", "alpha: watched again, without gaps"
+    overtaken = f"OVERTAKEN by a later message: {begins}"
+    assert titles(people) == [f"[CRITICAL] {title}" for title in (begins, ends, overtaken, begins)]
 
 
 # The queue by itself, at a time of our choosing

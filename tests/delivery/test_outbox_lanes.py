@@ -27,6 +27,7 @@ from tests.delivery.rig import (
     until,
     webhook,
 )
+from watcher.app.deliveries import Deliveries
 from watcher.delivery.endpoint import Connectionless
 from watcher.delivery.http import Poster
 from watcher.delivery.outbox import Outbox, Timing
@@ -35,11 +36,13 @@ from watcher.delivery.schedule import DELAYS
 from watcher.delivery.signing import Signer
 from watcher.delivery.verdict import Reason, Rejected
 from watcher.delivery.webhook import WebhookSender
-from watcher.ledger.outbox import LedgerStore, redeliver, redeliver_since
+from watcher.ledger.outbox import LedgerStore, hasten, redeliver, redeliver_since
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from watcher.core.outbox import Lease
     from watcher.delivery.endpoint import Group, Sender
     from watcher.delivery.verdict import Verdict
 
@@ -196,6 +199,70 @@ async def test_the_next_attempt_comes_by_itself_when_its_time_is_there(ledger: L
         clock.turn_to(clock.time + 5.0)
         await delivered(ledger, "ops")
         assert len(receiver.requests) == 2
+
+
+async def test_after_a_clock_set_back_every_lane_looks_at_once_whoever_is_in_the_config(
+    ledger: Ledger,
+) -> None:
+    clock = HandClock(1_800_000_000.0)
+    ledger.owe("ops", at=clock.time + 3_600)
+    ledger.owe("ops.before.1", at=clock.time + 3_600)
+    async with (
+        Receiver() as here,
+        Receiver() as there,
+        webhook(target(here.url)) as ops,
+        webhook(target(there.url)) as former,
+        running(ledger, {"ops": ops, "ops.before.1": former}, clock=clock) as work,
+    ):
+        await until(lambda: clock.waiting == 2)
+        await ledger.run(lambda c: hasten(c, int(clock.time * 1000)))
+        work.outbox.ring_all()
+        await delivered(ledger, "ops")
+        await delivered(ledger, "ops.before.1")
+
+
+async def test_what_is_committed_with_the_exchange_of_a_sender_does_not_go_where_it_led_before(
+    ledger: Ledger,
+) -> None:
+    """The old lane has it in hand already: its look was asked for before the commit, and came after it."""
+
+    class Counting(LedgerStore):
+        looks = 0
+
+        async def lease(self, endpoint: str, now_ms: int, limit: int) -> Lease:
+            self.looks += 1
+            return await super().lease(endpoint, now_ms, limit)
+
+    store, reloaded = Counting(ledger.run), threading.Event()
+    began_ms = int(time.time() * 1000)
+    ids = ledger.owe("ops", at=time.time() + 3_600)
+    async with Receiver() as before, Receiver() as after:
+        timing = Timing(now=time.time, draw=lambda: 0.0)
+        first, second = ({"ops": webhook(target(each.url))} for each in (before, after))
+        deliveries = Deliveries(store, first, timing=timing, observer=Log())
+        running = asyncio.create_task(deliveries.run())
+        await until(lambda: store.looks == 1)
+
+        def commit(connection: sqlite3.Connection) -> None:
+            reloaded.wait(60)
+            hasten(connection, began_ms)
+
+        async def reload() -> None:
+            await ledger.run(commit)
+            deliveries.exchange(second)
+
+        reloading = asyncio.create_task(reload())
+        await asyncio.sleep(0)  # the ledger's thread has it
+        deliveries.ring("ops")
+        await until(lambda: store.looks == 2)
+        reloaded.set()
+        ledger.rows("SELECT 1")  # the loop stands still until all of it is done
+        await reloading
+        await delivered(ledger, "ops")
+        assert (before.ids, after.ids) == ([], ids)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
 
 async def test_an_attempt_that_spans_a_clock_set_back_and_fails_is_due_by_the_new_clock(

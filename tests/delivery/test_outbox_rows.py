@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from watcher.core.outbox import Accepted, Again, Attempt, Dead, Fate, Refused
 from watcher.ledger.outbox import (
     LEASE_MS,
+    hasten,
     lease_due,
     record,
     recover,
@@ -15,6 +18,8 @@ from watcher.ledger.outbox import (
 )
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from tests.delivery.rig import Ledger
 
 NOW = 1_700_000_000_000
@@ -63,6 +68,59 @@ def test_a_lease_does_not_outlast_a_clock_set_back(ledger: Ledger) -> None:
     ledger.owe("ops", 1, at=NOW / 1000)
     assert lend(ledger, NOW + 86_400_000) == [1]
     assert lend(ledger, NOW) == [1]
+
+
+@pytest.mark.parametrize(
+    ("back_ms", "ends"), [(86_400_000, NOW - 86_400_000 + 60_000), (3_000, NOW + 50_000)]
+)
+def test_a_pause_does_not_outlast_a_clock_set_back(ledger: Ledger, back_ms: int, ends: int) -> None:
+    """It began ten seconds ago, for a minute: it lasts as long once more at most."""
+    ledger.owe("ops", 1, at=NOW / 1000 - 86_400)
+    ledger.transact(
+        lambda c: c.execute("INSERT INTO pauses VALUES ('ops', ?, ?)", (NOW - 10_000, NOW + 50_000))
+    )
+    ledger.transact(lambda c: hasten(c, NOW - back_ms))
+    assert lend(ledger, ends - 1) == []
+    assert lend(ledger, ends) == [1]
+
+
+def test_what_was_lent_when_a_pause_began_is_due_when_it_ends(ledger: Ledger) -> None:
+    ledger.owe("ops", 1, at=NOW / 1000)
+    assert lend(ledger) == [1]
+    ledger.transact(lambda c: c.execute("INSERT INTO pauses VALUES ('ops', ?, ?)", (NOW + 1, NOW + 60_000)))
+    assert lend(ledger, NOW + 2) == []
+    assert lend(ledger, NOW + 60_000) == [1]
+
+
+@pytest.mark.parametrize(
+    ("later", "endpoint", "incident", "overtaken"),
+    [
+        ("tx.confirmed", "ops", "inc_1", True),
+        ("incident.noted", "ops", "inc_1", False),
+        ("tx.confirmed", "other", "inc_1", False),
+        ("tx.confirmed", "ops", "inc_2", False),
+    ],
+)
+def test_overtaken_is_what_comes_after_later_news_of_its_incident(
+    ledger: Ledger, later: str, endpoint: str, incident: str, *, overtaken: bool
+) -> None:
+    """Nobody may take an alarm for settled because of a remark on it."""
+    ledger.owe("ops", 1, at=NOW / 1000)
+    ledger.owe(endpoint, 1, at=NOW / 1000)
+
+    def about(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE events SET type = ? WHERE sequence = 2", (later,))
+        for delivery, each in ((1, "inc_1"), (2, incident)):
+            connection.execute("UPDATE deliveries SET incident = ? WHERE id = ?", (each, delivery))
+
+    ledger.transact(about)
+    write(ledger, attempt(2, Accepted(), "delivered", 204))
+    (lent,) = ledger.transact(lambda c: lease_due(c, "ops", NOW, 9)).deliveries
+    assert (lent.id, lent.overtaken) == (1, overtaken)
+    write(ledger, attempt(1, Accepted(), "delivered", 204))
+    ledger.transact(lambda c: redeliver(c, 2, NOW))
+    (last,) = ledger.transact(lambda c: lease_due(c, endpoint, NOW, 9)).deliveries
+    assert (last.id, last.overtaken) == (2, False)
 
 
 def test_the_next_process_finds_everything_due_that_the_last_one_had_in_hand(ledger: Ledger) -> None:

@@ -111,12 +111,6 @@ def told(receiver: Receiver) -> list[bool]:
     return ["startsAt" in alert for alert in alerts]
 
 
-@pytest.fixture
-def ledger_of_a_log(ledger: Ledger) -> Ledger:
-    ledger.transact(lambda c: c.execute("INSERT INTO meta VALUES ('log', 'one'), ('network', 'regtest')"))
-    return ledger
-
-
 async def test_what_holds_is_told_every_minute_to_all_and_its_end_once(ledger_of_a_log: Ledger) -> None:
     async with (
         Receiver() as one,

@@ -28,10 +28,18 @@ from tests.delivery.samples import (
     texts,
     transaction,
 )
+from watcher.app.daemon import BY_SIGNAL
+from watcher.app.relist import FOUND_AT_START
+from watcher.app.reload import BY_ITSELF
+from watcher.core.book import ABSENT, ORPHANED
 from watcher.core.events import CORRECTIONS, RUNG_EVENTS
 from watcher.delivery.texts.en import ENGLISH
 from watcher.delivery.texts.es import SPANISH
 from watcher.delivery.texts.message import MAX_TITLE, Room
+from watcher.delivery.verdict import GONE, Reason
+from watcher.ledger.pins import FIRST_USE, OPERATOR
+from watcher.sources.base import SourceError
+from watcher.web.labels import STRIKE_REASONS
 
 LANGUAGES = ("en", "es")
 # CONTRACT's table, without the transactions'
@@ -91,6 +99,35 @@ def test_the_languages_say_the_same_things_with_the_same_values() -> None:
         for key, template in english.items():
             ours, theirs = (" ".join(t) if isinstance(t, tuple) else t for t in (template, spanish[key]))
             assert placeholders(ours) == placeholders(theirs), (field.name, key)
+
+
+@pytest.mark.parametrize("catalogue", [ENGLISH, SPANISH], ids=LANGUAGES)
+def test_every_reason_of_the_closed_lists_has_its_words(catalogue: Any) -> None:
+    away = {kind.reason for kind in (SourceError, *SourceError.__subclasses__())}
+    stale = {"no_source", "no_quorum", "too_old", "quarantined"}
+    ended = {"read", "connected", "agrees"}
+    dropped, pinned = {ABSENT, ORPHANED}, {FIRST_USE, OPERATOR}
+    told = away | stale | ended | dropped | pinned | {*STRIKE_REASONS, *Reason, GONE}
+    assert catalogue.reasons.keys() == told
+    assert catalogue.occasions.keys() == {author.reason for author in (FOUND_AT_START, BY_ITSELF, BY_SIGNAL)}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("event_type", ["config.changed", "endpoint.paused", "movement.expected"])
+def test_a_reason_that_somebody_wrote_stands_as_it_was_written(lang: str, event_type: str) -> None:
+    for written in ("version", "gone", "to_cold_store"):
+        assert f": {written}\n" in texts(lang).message([body(event_type, reason=written)], WIDE).body
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_comes_after_later_news_says_so_first_and_loses_nothing(lang: str) -> None:
+    for bodies in ([transaction("tx.seen", "outflow")], DUST[:5]):
+        plain = texts(lang).message(bodies, WIDE)
+        late = texts(lang).message(bodies, WIDE, overtaken=True)
+        said = {"en": "OVERTAKEN by a later message: ", "es": "SUPERADO por un mensaje posterior: "}[lang]
+        loud, _, title = late.title.partition(said)
+        assert loud + title == plain.title
+        assert late.body.splitlines()[1:] == plain.body.splitlines()
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -301,6 +301,12 @@ ABUSES: Final[dict[str, Abuse]] = {
     "a long history of nothing": answers(
         _HISTORY, lambda _p, _h: [{"tx_hash": f"{at:064x}", "height": 1} for at in range(80_000)]
     ),
+    "a long history of nothing, over many blocks": answers(
+        _HISTORY, lambda _p, _h: [{"tx_hash": f"{at:064x}", "height": 1 + at // 900} for at in range(80_000)]
+    ),
+    "a long history of nothing, in no block": answers(
+        _HISTORY, lambda _p, _h: [{"tx_hash": f"{at:064x}", "height": 0} for at in range(80_000)]
+    ),
     "a history of short words": answers(
         _HISTORY, lambda _p, _h: [{"tx_hash": f"{at:x}", "height": 1} for at in range(200_000)]
     ),

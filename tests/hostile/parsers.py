@@ -37,7 +37,7 @@ from watcher.web.problem import ApiError
 from watcher.web.requests import bound, cursor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from watcher.bitcoin.types import Outpoint
     from watcher.sources.base import Branch, Claim, SourceTip
@@ -140,7 +140,7 @@ def _status(frame: bytes) -> None:
     assert status is None or _HASH(status)
 
 
-def _are_claims(claims: tuple[Claim, ...]) -> None:
+def _are_claims(claims: Sequence[Claim]) -> None:
     assert len({claim.txid for claim in claims}) == len(claims)
     heights = [claim.height for claim in claims if claim.height is not None]
     assert heights == sorted(heights)

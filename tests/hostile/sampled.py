@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -53,7 +52,8 @@ async def _run(config_file: Path, out: Path) -> None:
         await run_daemon(config, os.environ)
     finally:
         sampling.cancel()
-        highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        # `ru_maxrss` would be that of the process which started this one, where it was larger
+        highest = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
         told = {
             "samples": len(lags),
             "lag_ms": summary(lags),

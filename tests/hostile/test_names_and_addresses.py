@@ -20,9 +20,9 @@ from watcher.sources.base import Misbehaved, Unavailable
 from watcher.sources.dial import Pin
 from watcher.sources.electrum import ElectrumSource
 from watcher.sources.esplora import EsploraSource
+from watcher.sources.limits import Limits
 from watcher.sources.names import Names
 from watcher.sources.rest import Asking
-from watcher.sources.session import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -101,3 +102,15 @@ def copying(preload: Path) -> Iterator[Nursery]:
     nursery = Nursery("copying", preload)
     yield nursery
     nursery.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 16 MB."""
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(mounted)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs to be allowed")
+    yield mounted
+    subprocess.run(["umount", "--lazy", str(mounted)], check=True)

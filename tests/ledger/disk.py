@@ -6,6 +6,7 @@ fsync. Everything after that may be there, or not, or in part, each write for it
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import struct
 import subprocess
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from random import Random
 
 SECTOR = 512
+PAGE = 4096
 VOLATILE = "-shm"  # SQLite keeps it in memory that a power cut empties, and rebuilds it
 _RECORD = struct.Struct("<IIqq")
 _CREATED, _TRUNCATED = 1, 2
@@ -45,6 +47,13 @@ def build(into: Path) -> Path:
     source = Path(__file__).with_name("disk.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
     return library
+
+
+def fill(path: Path) -> None:
+    """Write until nothing more goes in."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(PAGE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The next version of the program, with a second migration; a nursery of its starts on old ledgers."""
+"""The next version of the program, with one more migration; a nursery of its starts on old ledgers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from watcher.ledger import schema
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-schema.VERSION = 2
+schema.VERSION += 1
 
 
 @schema.migrations()
-def m002_later(db: Database) -> None:
+def m999_later(db: Database) -> None:
     """A migration of the heavy kind: every row of the log and of the headers is written anew."""
     db.execute("ALTER TABLE events ADD COLUMN later TEXT")
     db.execute("UPDATE events SET later = type || id")
@@ -25,7 +25,7 @@ def m002_later(db: Database) -> None:
     db.execute("INSERT INTO headers_later SELECT height, raw, height FROM headers")
     db.execute("DROP TABLE headers")
     db.execute("ALTER TABLE headers_later RENAME TO headers")
-    db.execute("PRAGMA user_version = 2")
+    db.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 
 def live(start: Start) -> None:

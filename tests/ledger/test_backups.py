@@ -31,6 +31,7 @@ from watcher.ledger.backup import (
 )
 from watcher.ledger.opening import LedgerUnusableError, create_or_open, open_existing, path_in
 from watcher.ledger.queries import log_id
+from watcher.ledger.schema import VERSION
 from watcher.ledger.verify import verify
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def test_the_manifest_says_what_the_backup_holds(backed_up: Path) -> None:
     manifest = json.loads((backed_up / "manifest.json").read_bytes())
     assert {path.name for path in backed_up.iterdir()} == {"ledger.sqlite", "manifest.json"}
     assert manifest["created"] == "2026-11-24T12:00:00.000Z"
-    assert (manifest["network"], manifest["schema"], manifest["program"]) == ("regtest", 1, "0.1.0")
+    assert (manifest["network"], manifest["schema"], manifest["program"]) == ("regtest", VERSION, "0.1.0")
     assert manifest["bytes"] == path_in(backed_up).stat().st_size
     with contextlib.closing(open_existing(backed_up, Network.REGTEST)) as ledger:
         assert log_id(ledger) == manifest["log"]

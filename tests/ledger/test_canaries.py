@@ -49,6 +49,8 @@ def test_each_endpoint_gets_its_own_when_it_is_due() -> None:
     assert nest.send(NOW + HOUR - 1, "second")
     assert nest.send(NOW + HOUR)
     assert nest.sent() == ["ops", "second", "ops"]
+    rated = nest.eye.connection.execute("SELECT DISTINCT severity FROM events WHERE type = 'watcher.canary'")
+    assert [row["severity"] for row in rated] == ["none"]  # no rule is about it
 
 
 def test_its_arrival_is_remembered_while_the_next_is_on_its_way() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,13 @@ from tests.ledger.disk import Disk
 from tests.ledger.lives import CUT, Start
 from tests.ledger.story import Story, open_eye
 from watcher.bitcoin.networks import Network
+from watcher.core.known import Terms
 from watcher.ledger import schema
-from watcher.ledger.opening import LedgerUnusableError, create_or_open, path_in
+from watcher.ledger.evidence import NoEvidenceError, evidence
+from watcher.ledger.opening import LedgerUnusableError, create_or_open, open_existing, path_in
+from watcher.ledger.queries import log_id
 from watcher.ledger.sqlite import open_still
+from watcher.ledger.watches import Listed, TreasuryList, sync
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +29,13 @@ if TYPE_CHECKING:
     from tests.ledger.conftest import Nursery
 
 STEPS = 30
+NOW = schema.VERSION
+NEXT = NOW + 1
 
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state directory with a ledger of version 1 that a story was told."""
+    """A state directory with a ledger of this version that a story was told."""
     state = tmp_path_factory.mktemp("old")
     story = Story(7)
     eye = open_eye(state, story)
@@ -63,7 +70,7 @@ def test_a_migration_cut_short_is_completed_at_the_next_start(
 ) -> None:
     rng = Random(cut)
     version, log = content(path_in(old))
-    assert version == 1
+    assert version == NOW
     journal = tmp_path / "journal"
     whole = operations(newer, old, tmp_path)
     for at in sorted(rng.sample(range(1, whole), 25)):
@@ -74,10 +81,10 @@ def test_a_migration_cut_short_is_completed_at_the_next_start(
             disk.play(journal.read_bytes())
             state = tmp_path / f"cut {at}"
             disk.cut(state, rng)
-        assert all(content(copy) == (1, log) for copy in copies(state))
+        assert all(content(copy) == (NOW, log) for copy in copies(state))
         assert newer.live(Start(str(state))) == 0
-        assert content(path_in(state)) == (2, log)
-        assert [content(copy) for copy in copies(state)] == [(1, log)]
+        assert content(path_in(state)) == (NEXT, log)
+        assert [content(copy) for copy in copies(state)] == [(NOW, log)]
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_its_copy_is_named(
@@ -89,6 +96,47 @@ def test_a_ledger_of_a_newer_version_is_refused_and_its_copy_is_named(
     with pytest.raises(LedgerUnusableError, match="newer version"):
         create_or_open(state, Network.REGTEST, 0)
     assert path_in(state).read_bytes() == before
+
+
+def of_the_first_version(path: Path) -> None:
+    """Make the ledger what a program of version 1 would have left."""
+    with contextlib.closing(sqlite3.connect(path)) as ledger:
+        ledger.execute("ALTER TABLE watches DROP COLUMN read")
+        ledger.execute("ALTER TABLE watches DROP COLUMN licence")
+        ledger.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first'")
+        ledger.execute("PRAGMA user_version = 1")
+        ledger.commit()
+
+
+def test_a_ledger_of_the_first_version_learns_the_provenance_from_the_config(
+    old: Path, tmp_path: Path
+) -> None:
+    state = shutil.copytree(old, tmp_path / "state")
+    of_the_first_version(path_in(state))
+    _, log = content(path_in(state))
+    with (
+        contextlib.closing(open_existing(state, Network.REGTEST)) as ledger,
+        pytest.raises(NoEvidenceError, match="older version"),
+    ):
+        evidence(ledger, "alpha", None)
+    with contextlib.closing(create_or_open(state, Network.REGTEST, 0)) as ledger:
+        rows = ledger.execute(
+            """SELECT w.treasury, s.scripthash, s.script_pubkey FROM watches w
+               JOIN scripts s ON s.id = w.script WHERE w.removed_ms IS NULL"""
+        ).fetchall()
+        lists: dict[str, list[Listed]] = {}
+        for name, script, raw in rows:
+            told = Listed(script, raw, *[None] * 5, read="2026-11-24", licence="CC0")
+            lists.setdefault(name, []).append(told)
+        terms = Terms(Network.REGTEST, log_id(ledger), 6, 1)
+        assert sync(ledger, terms, [TreasuryList(n, n, "own", each) for n, each in lists.items()], 0) == ()
+        told = {
+            tuple(row) for row in ledger.execute("SELECT read, licence FROM watches WHERE removed_ms IS NULL")
+        }
+        ledger.commit()
+    assert told == {("2026-11-24", "CC0")}
+    assert content(path_in(state)) == (NOW, log)
+    assert [content(copy) for copy in copies(state)] == [(1, log)]
 
 
 def test_the_version_counts_the_migrations() -> None:

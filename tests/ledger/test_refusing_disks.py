@@ -5,32 +5,34 @@ What was not synced was not committed: nobody reads it, and a power cut then los
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import errno
 import json
-import shutil
 import subprocess
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ledger.disk import Disk, Kind
+from tests.ledger.disk import PAGE, Disk, Kind, fill
 from tests.ledger.fates import check_told, losses
 from tests.ledger.lives import CUT
 from tests.ledger.story import Story, open_eye
 from tests.ledger.unwilling import Refusal
+from tests.stack.processes import until
 from watcher.bitcoin.networks import Network
 from watcher.ledger.opening import LedgerUnusableError, create_or_open, open_existing, path_in
+from watcher.ledger.queries import last_sequence
+from watcher.ledger.seal import is_sealed, seal
+from watcher.ledger.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import sqlite3
     from pathlib import Path
 
     from tests.ledger.conftest import Nursery
 
 STEPS = 25
-PAGE = 4096
 WRITES, SYNCS = [Kind.WRITE], [Kind.SYNC]
 REFUSALS = [
     pytest.param(WRITES, errno.ENOSPC, 0, id="full at the first write of a commit"),
@@ -69,18 +71,6 @@ def test_nothing_is_skipped_or_lost_when_the_disk_refuses(
         assert losses(left, tmp_path / "looked at", known) == []
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 16 MB."""
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(mounted)]
-    if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs to be allowed")
-    yield mounted
-    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
-
-
 def test_a_full_file_system_is_waited_for(small_disk: Path) -> None:
     story = Story(12)
     eye = open_eye(small_disk, story)
@@ -103,11 +93,49 @@ def test_a_full_file_system_is_waited_for(small_disk: Path) -> None:
     assert 0 < refused[0] < len(eye.events)
 
 
-def fill(path: Path) -> None:
-    """Write until nothing more goes in."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(PAGE))
+async def is_refused(writer: Writer) -> None:
+    async def refused() -> bool:
+        return not writer.writable
+
+    await until(refused, within=60, what="a refused unit")
+
+
+async def test_what_writes_nothing_does_not_hide_that_the_disk_is_full(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So do most looks of the outbox for what is due."""
+    writer = Writer(create_or_open(small_disk, Network.REGTEST, 0))
+    fill(small_disk / "ballast")
+    words = [f"a remark of a page: {number} {'x' * PAGE}" for number in range(100)]
+
+    def remark(connection: sqlite3.Connection) -> None:
+        connection.executemany("INSERT INTO meta (key, value) VALUES (?, '')", [(word,) for word in words])
+
+    waiting = asyncio.create_task(writer.run(remark))
+    await is_refused(writer)
+    for _ in range(3):
+        await writer.run(last_sequence)
+        assert not writer.writable
+    (small_disk / "ballast").unlink()
+    await waiting
+    assert writer.writable
+    await writer.close()
+    said = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert said == ["the ledger cannot be written", "the ledger can be written again"]
+
+
+async def test_who_does_not_wait_for_the_disk_any_more_is_not_counted(small_disk: Path) -> None:
+    writer = Writer(create_or_open(small_disk, Network.REGTEST, 0))
+    fill(small_disk / "ballast")
+    waiting = asyncio.create_task(
+        writer.run(lambda c: c.execute("INSERT INTO meta VALUES (?, '')", ("x" * 100 * PAGE,)))
+    )
+    await is_refused(writer)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert writer.writable
+    await writer.close()
 
 
 def test_a_ledger_on_a_read_only_file_system_is_refused_for_writing_and_can_be_read(small_disk: Path) -> None:
@@ -118,6 +146,13 @@ def test_a_ledger_on_a_read_only_file_system_is_refused_for_writing_and_can_be_r
         create_or_open(small_disk, Network.REGTEST, 0)
     open_existing(small_disk, Network.REGTEST).close()
     assert {path.name: path.read_bytes() for path in small_disk.iterdir()} == before
+
+
+def test_a_good_end_on_a_full_disk_is_a_good_end_without_a_seal(small_disk: Path) -> None:
+    create_or_open(small_disk, Network.REGTEST, 0).close()
+    fill(small_disk / "ballast")
+    seal(path_in(small_disk))
+    assert not is_sealed(path_in(small_disk))
 
 
 def test_no_ledger_is_begun_on_a_full_disk(small_disk: Path) -> None:

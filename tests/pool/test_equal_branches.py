@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.pool.rig import Pool
 
 SATS = 50_000
+SUBSCRIBE = "blockchain.scripthash.subscribe"
 
 
 def twins(key: Key) -> tuple[ToyChain, ToyChain]:
@@ -77,6 +78,35 @@ async def test_it_does_not_count_any_more_when_ours_has_more_work(tmp_path: Path
         ours.mine()
         await here.happens(lambda: here.watch.tip == ours.tip, "the longer branch")
         await here.happens(lambda: len(here.watch.fresh_sources()) == 1, "one of them fresh")
+
+
+async def test_what_it_says_while_ours_grows_is_not_said_beside_our_new_tip(tmp_path: Path) -> None:
+    key = Key(7)
+    one, two = twins(key)
+    part(one, two, 3)
+    async with parted(one, two, tmp_path, [key.script]) as (here, second):
+        await here.baselined()
+        if here.watch.tip == two.tip:  # then the second is to be the other
+            one.mine()
+            await here.happens(lambda: here.watch.tip == one.tip, "the first branch")
+            two.mine()
+        second.notify()
+        await here.happens_by_sweeping(lambda: len(here.watch.fresh_sources()) == 2, "both of them fresh")
+        attendant, grows_to = here.watch.attendants["two"], one.height + 2
+        rounds = attendant.rounds
+
+        def grown(_params: list[Any], _honest: Any) -> Any:
+            del second.faults.answers[SUBSCRIBE]
+            second.half_open()
+            one.mine(2)
+            return "ab" * 32  # its history is asked for, and answered when ours has grown
+
+        second.forge(SUBSCRIBE, grown)
+        here.doorbells.sweep()
+        await here.happens(lambda: here.watch.chain.tip.height == grows_to, "the longer branch")
+        second.hear()
+        await here.happens(lambda: attendant.rounds > rounds, "its answer")
+        assert "two" not in here.watch.fresh_sources()
 
 
 async def test_it_is_not_accused_of_hiding_what_is_in_a_block_it_does_not_have(tmp_path: Path) -> None:

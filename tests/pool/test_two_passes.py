@@ -63,8 +63,10 @@ async def test_the_past_is_counted_before_it_is_proven_and_proven_afterwards(
         for server in two.values():
             del server.faults.answers[BRANCH]
             server.disconnect_all()
+            server.counts.clear()
 
         await here.happens(lambda: here.watch.second_pass.is_over, "the second pass")
+        assert sum(server.counts[BRANCH] for server in two.values()) == MANY  # each asked of one of them
         assert await proven(here) == (MANY, 1)  # what is in no block is not proven
         assert len(here.events) == before  # a proof is no news
 

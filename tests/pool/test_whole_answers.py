@@ -16,7 +16,7 @@ from tests.toy.electrum import ToyElectrum
 from watcher.bitcoin.networks import Network
 from watcher.sources.base import Unavailable
 from watcher.sources.electrum import ElectrumSource
-from watcher.sources.session import Limits
+from watcher.sources.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -60,6 +60,7 @@ async def test_fourteen_new_addresses_are_an_outflow_until_they_are_listed(
         assert told.data["delta_sats"] == {"confirmed": 0, "pending": 0}
         assert told.data["incident"] == alarm.data["incident"]
         assert told.data["supersedes"] == alarm.data["id"]
+        assert told.data["confirmations"] == 1
         fee = 62_800_000 - await chain.utxo_total(lists["alpha"])
         assert await balance(here, "alpha") == 62_800_000 - fee
         types = [event["type"] for event in await here.daemon.events()]

@@ -15,6 +15,7 @@ from watcher.bitcoin.headers import header_hash, parse_header
 from watcher.bitcoin.merkle import fold
 from watcher.bitcoin.types import Outpoint, Txid
 from watcher.sources.base import Claim, Misbehaved, NotThere, SourceError, TooBusy, Unavailable
+from watcher.sources.health import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -171,6 +172,24 @@ async def test_a_server_that_refuses_batches_is_asked_singly_from_then_on(
             assert (await source.tip()).block == chain.tip
         assert server.batches == 1
         assert bells.count("disconnected") == 0
+
+
+@pytest.mark.parametrize("limit", [345, 100, 20])
+async def test_a_limit_on_batches_under_way_is_found_and_kept_and_is_no_fault_of_the_servers(
+    server: ToyElectrum, source: ElectrumSource, bells: Bells, limit: int
+) -> None:
+    server.faults.batch_limit = limit
+    scripts = [scripthash(number.to_bytes(4, "big")) for number in range(1_010)]
+    assert set((await source.watch(scripts)).values()) == {None}
+    # what was in a batch that it took is not asked for again, and batches are still asked in
+    assert server.counts["blockchain.scripthash.subscribe"] == len(scripts)
+    assert server.batches <= 12 + 2 * len(scripts) / (limit / 3)
+    refused = source.health().requests[Outcome.ERROR]
+    batches = server.batches
+    assert set((await source.watch(scripts)).values()) == {None}
+    assert source.health().requests[Outcome.ERROR] == refused
+    assert server.batches > batches
+    assert bells.log == ["connected"]
 
 
 async def test_a_server_that_hangs_up_at_batches_is_greeted_without(

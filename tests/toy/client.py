@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PACKET = 1024
 _HELD_SECONDS = 1.0
 _PIECE = 1 << 16
+_A_BATCH_SECONDS = 0.01  # under way, where they are counted: others come meanwhile
 FORGETS = (1, 4, 2)  # the protocol in which unsubscribing was added
 
 
@@ -37,6 +38,7 @@ class Client:
         self._sent = 0
         self._sent_at = 0.0
         self._release: asyncio.TimerHandle | None = None
+        self._in_batches = 0  # questions under way
         answers = server.answers
         self._methods: dict[str, Callable[..., Any]] = {
             "server.version": self._negotiate,
@@ -113,17 +115,32 @@ class Client:
             if faults.hangs_up_at_batches:
                 self.hang_up()
             elif faults.refuses_batches:
-                self._write(
-                    {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches"}}
-                )
+                self._write(_without_id(-32600, "no batches"))
+            elif faults.batch_limit is not None:
+                self._receive_counted(message, faults.batch_limit)
             else:
-                answers = [self._answer(one) for one in message]
-                if not faults.stalled:
-                    self._write(answers)
+                self._answer_batch(message)
         else:
             answer = self._answer(message)
             if not faults.stalled:
                 self._write(answer)
+
+    def _receive_counted(self, message: list[Any], limit: int) -> None:
+        if self._in_batches + len(message) > limit:
+            self._write(_without_id(4, "Batch limit exceeded"))
+            return
+        self._in_batches += len(message)
+
+        def answer() -> None:
+            self._in_batches -= len(message)
+            self._answer_batch(message)
+
+        asyncio.get_running_loop().call_later(_A_BATCH_SECONDS, answer)
+
+    def _answer_batch(self, message: list[Any]) -> None:
+        answers = [self._answer(one) for one in message]
+        if not self._server.faults.stalled:
+            self._write(answers)
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         method, params = request["method"], request.get("params", [])
@@ -200,6 +217,10 @@ class Client:
         """Nothing has come that would have taken it along."""
         self._server.waited += 1
         self._send_held()
+
+
+def _without_id(code: int, message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
 
 
 def _version(text: str) -> tuple[int, ...]:

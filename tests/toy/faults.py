@@ -31,7 +31,8 @@ class Faults:
     """All off at first.
 
     `answers` replaces the honest result of a method; `errors` are given out once each; `tip_height`
-    is where a frozen server stands still; `fakes` are in its mempool and in nobody else's.
+    is where a frozen server stands still; `fakes` are in its mempool and in nobody else's; `batch_limit` is
+    how many questions it takes in all batches under way together, as Fulcrum counts them.
     """
 
     omitted: set[Txid] = field(default_factory=set)
@@ -43,5 +44,6 @@ class Faults:
     deaf: bool = False
     refuses_batches: bool = False
     hangs_up_at_batches: bool = False
+    batch_limit: int | None = None
     answers: dict[str, Callable[[list[Any], Any], Any]] = field(default_factory=dict)
     errors: dict[str, deque[ToyError]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from watcher.bitcoin.transactions import TxOutput
 from watcher.bitcoin.types import BlockHash, BlockRef, ScriptHash
 from watcher.core.events import Event, base, money_data
 from watcher.core.known import Flow, Member
-from watcher.core.meaning import Meaning, Movement
+from watcher.core.meaning import Destination, Meaning, Movement
 from watcher.core.payload import body, canonical, envelope
 from watcher.core.rules import Notice
 from watcher.core.rules_types import Severity
@@ -43,7 +43,7 @@ def outflow(movements: int, label: str | None, destinations: Sequence[bytes], ot
         )
         for n in range(movements)
     )
-    paid = tuple(TxOutput(MOST_SATS - n, to) for n, to in enumerate(destinations))
+    paid = tuple(Destination(TxOutput(MOST_SATS - n, to), None) for n, to in enumerate(destinations))
     counterparties = tuple((NAME, MOST_SATS) for _ in range(others))
     meaning = Meaning(
         Flow.OUTFLOW, -MOST_SATS, MOST_SATS, MOST_SATS, True, moved, paid, counterparties, 0, True

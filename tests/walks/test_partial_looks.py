@@ -127,4 +127,5 @@ def test_each_of_many_moves_between_two_branches_is_a_statement_of_its_own() -> 
     story = [event for event in eye.events if event.txid == inflow.txid and event.type != "tx.final"]
     assert [event.type for event in story] == ["tx.confirmed", *["tx.moved"] * 5]
     assert len({event.id for event in story}) == 6
+    assert [event.data["supersedes"] for event in story[1:]] == [event.id for event in story[:-1]]
     check_balances(eye)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from tests.web.small_ledger import BLOCK_TIME
 from watcher.core.instants import rfc3339_seconds
 from watcher.ledger.history import HistoryRow
+from watcher.ledger.sqlite import driver
 from watcher.web.history import COLUMNS, csv_lines
 
 if TYPE_CHECKING:
@@ -114,6 +117,19 @@ async def test_the_csv_has_the_columns_and_the_rows_of_the_history(
     assert told == [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
 
 
+async def test_who_asks_for_the_head_alone_gets_no_row(serve: Open) -> None:
+    async with serve() as bound:
+        parts = urlsplit(bound.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        request = f"HEAD {HISTORY}?format=csv HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode())
+        told = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert told.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert told.index(b"\r\n\r\n") == len(told) - 4
+
+
 async def test_a_long_csv_comes_in_pages_and_is_whole(
     serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger, daemon: StillDaemon
 ) -> None:
@@ -148,7 +164,7 @@ async def test_a_csv_that_a_reorganisation_cut_through_does_not_look_whole(
     async with serve() as bound, http.get(f"{bound.url}{HISTORY}?format=csv") as response:
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.text()
-    assert daemon.reads == 2
+    assert daemon.reads == 8
 
 
 def test_text_that_a_spreadsheet_would_run_is_defused_and_figures_are_not() -> None:
@@ -239,6 +255,33 @@ async def test_health_says_what_is_not_so_and_why(
         }
 
 
+async def test_an_answer_that_breaks_off_does_not_look_whole_and_has_no_other_in_it(
+    serve: Open, ledger: SmallLedger, daemon: StillDaemon
+) -> None:
+    ledger.sql("BEGIN")
+    for n in range(500):
+        ledger.tx("alpha", f"n{n}", (200 + n, 1), "inflow", n)
+    ledger.sql("COMMIT")
+
+    def break_off() -> None:
+        if daemon.reads == 2:
+            raise driver.OperationalError("interrupted")
+
+    daemon.before_read = break_off
+    async with serve() as bound:
+        parts = urlsplit(bound.url)
+        for path in (f"{HISTORY}?format=csv", "/api/v1/events/stream"):
+            daemon.reads = 0
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+            told = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            assert told.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert told.count(b"HTTP/1.1") == 1
+            assert not told.endswith(b"\r\n0\r\n\r\n")  # the last chunk
+
+
 async def test_the_openapi_document_names_what_is_there(serve: Open, http: aiohttp.ClientSession) -> None:
     async with serve() as bound:
         document = await ask(http, f"{bound.url}/api/openapi.json")
@@ -248,6 +291,10 @@ async def test_the_openapi_document_names_what_is_there(serve: Open, http: aioht
             for method, operation in operations.items():
                 async with http.request(method, f"{bound.url}{path}", allow_redirects=False) as response:
                     assert str(response.status) in operation["responses"], path
+                if method == "post":
+                    long = {"data": b"x" * 70_000, "headers": {"Content-Type": "application/json"}}
+                    async with http.post(f"{bound.url}{path}", allow_redirects=False, **long) as response:
+                        assert str(response.status) in operation["responses"], path
 
 
 async def test_status_tells_the_whole_daemon(serve: Open, http: aiohttp.ClientSession) -> None:

@@ -18,7 +18,7 @@ from watcher.web.labels import STRIKE_REASONS
 from watcher.web.page.render import grouped
 from watcher.web.page.terms import PageTerms, TreasuryTerms
 from watcher.web.page.words import CATALOGUES
-from watcher.web.snapshot import Stale
+from watcher.web.snapshot import Quorum, Stale
 
 if TYPE_CHECKING:
     import aiohttp
@@ -50,6 +50,33 @@ async def test_a_balance_is_told_with_how_it_is_known(serve: Open, http: aiohttp
     assert "1 of 4" in beta
     assert "not up to date: not read in full yet" in beta
     assert "0.0000" not in beta
+
+
+@pytest.mark.parametrize("lang", sorted(CATALOGUES))
+async def test_a_moment_nobody_knows_yet_is_told_in_the_language_of_the_page(
+    serve: Open, http: aiohttp.ClientSession, daemon: StillDaemon, lang: str
+) -> None:
+    daemon.page = PageTerms(lang=lang)
+    async with serve() as bound:
+        for at, status, kind in (("999999", 404, "not-yet"), ("soon", 400, "bad-at")):
+            told = await page(http, f"{bound.url}/treasuries/alpha?at={at}")
+            assert told.status == status
+            assert CATALOGUES[lang][f"problem_{kind}"] in told.text("main")[0]
+            assert not told.all("p", lang="en")
+
+
+async def test_one_and_none_are_told_as_such(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger, daemon: StillDaemon
+) -> None:
+    async with serve() as bound:
+        assert "2 are asked to agree" in (await page(http, f"{bound.url}/")).source
+        daemon.changes = {"quorum": Quorum(required=1, independent=3, fresh=2)}
+        ledger.sql("DELETE FROM entries WHERE treasury = 'alpha'")
+        ledger.event("watch.removed", "alpha")
+        home = await page(http, f"{bound.url}/")
+    assert "2 of 3 independent servers answer; the word of one is enough." in home.source
+    (alpha, _) = home.text("section", class_="card")
+    assert "No transaction so far. 5.20000000 BTC were there at the first reading" in alpha
 
 
 async def test_changes_are_counted_back_from_the_tip_and_unknown_before_the_first_reading(
@@ -103,13 +130,23 @@ async def test_every_page_can_be_read_without_eyes_and_fetches_nothing_from_outs
     assert "unsafe" not in policy
 
 
+async def test_an_address_has_when_its_source_was_read_and_under_which_licence_it_stands(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    ledger.sql("UPDATE watches SET address = 'bcrt1qexample', read = '2026-11-24', licence = 'CC0 1.0'")
+    async with serve() as bound:
+        found = await page(http, f"{bound.url}/treasuries/alpha")
+        assert "read 2026-11-24 licence: <bdi>CC0 1.0</bdi>" in " ".join(found.source.split())
+
+
 async def test_words_from_outside_are_inert(
     serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger, daemon: StillDaemon
 ) -> None:
     ledger.sql("UPDATE treasuries SET title = ?", HOSTILE)
     ledger.sql(
-        "UPDATE watches SET label = ?, published_by = ?, published = ?, source = ?, address = ?",
-        *(HOSTILE, HOSTILE, HOSTILE, "javascript:alert(1)", "bcrt1qexample"),
+        "UPDATE watches SET label = ?, published_by = ?, published = ?, source = ?, address = ?,"
+        " read = ?, licence = ?",
+        *(HOSTILE, HOSTILE, HOSTILE, "javascript:alert(1)", "bcrt1qexample", HOSTILE, HOSTILE),
     )
     ledger.event("incident.noted", "alpha", text=HOSTILE, incident=HOSTILE)
     terms = TreasuryTerms((claim(Says.EXACTLY, 1, date(2026, 11, 1), standing=True),))

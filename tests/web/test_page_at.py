@@ -9,7 +9,7 @@ import pytest
 
 from tests.web.reading import page
 from tests.web.small_ledger import BLOCK_TIME, NOON_MS
-from watcher.ledger.pages import end_of_day
+from watcher.ledger.earlier import end_of_day
 
 if TYPE_CHECKING:
     import aiohttp
@@ -38,6 +38,26 @@ def later(ledger: SmallLedger) -> SmallLedger:
 async def told(http: aiohttp.ClientSession, url: str) -> tuple[int, dict[str, Any]]:
     async with http.get(url) as response:
         return response.status, await response.json(content_type=None)
+
+
+async def test_an_earlier_moment_stays_the_same_byte_by_byte(
+    serve: Open, http: aiohttp.ClientSession, later: SmallLedger
+) -> None:
+    alpha = "/treasuries/alpha"
+    async with serve() as bound:
+
+        async def answers() -> list[tuple[str, bytes]]:
+            found = []
+            for path in (alpha, f"{alpha}/chart.svg", f"/api/v1{alpha}", f"/api/v1{alpha}/history"):
+                async with http.get(f"{bound.url}{path}?at=101") as response:
+                    found.append((path, await response.read()))
+            return found
+
+        before = await answers()
+        later.tx("alpha", "a7", (104, 2), "inflow", 7)
+        later.sql("UPDATE treasuries SET confirmed = confirmed + 7 WHERE name = 'alpha'")
+        later.event("tx.confirmed", "alpha", flow="inflow")
+        assert await answers() == before
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ async def test_a_disagreement_can_be_seen(
         shown = await tab.value(MAIN)
         assert "not asked until 2026-11-24 13:00:00 UTC" in shown
         assert "1 block" in shown
-        assert "left out a proven transaction 3" in shown
+        assert "3 \N{MULTIPLICATION SIGN} left out a proven transaction" in shown
         assert "not up to date: " in shown
         await tab.press("a[href='/incidents/inc_liar']")
         assert "liar" in await tab.value("document.querySelector('.told').innerText")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.ledger.figures import figures
+from watcher.ledger.opening import path_in
 from watcher.ledger.queries import last_sequence, one_moment
 from watcher.ledger.sqlite import WAL_IS_SAFE, driver, open_reader
 
@@ -27,6 +29,21 @@ async def test_a_read_that_takes_too_long_is_ended_and_the_next_one_served(daemo
     with pytest.raises(driver.OperationalError, match="interrupted"):
         await daemon.reader.run(work)
     assert await daemon.reader.run(last_sequence) == 5
+
+
+def test_a_book_too_long_to_be_added_up_in_time_does_not_hold_up_the_balances(ledger: SmallLedger) -> None:
+    connection = open_reader(path_in(ledger.state))
+    before = figures(connection, None)
+    ledger.sql("UPDATE treasuries SET confirmed = 7 WHERE name = 'alpha'")
+    ledger.event("tx.seen", "alpha")
+    asked: list[str] = []
+    connection.set_trace_callback(asked.append)
+    connection.set_progress_handler(lambda: "sum(moved)" in asked[-1], 1)
+    now = figures(connection, before)
+    assert any("sum(moved)" in question for question in asked)
+    assert (now.treasuries[0].confirmed, now.sequence) == (7, 6)
+    assert now.flows == before.flows
+    connection.close()
 
 
 async def test_a_read_that_fails_is_to_be_asked_again_later(

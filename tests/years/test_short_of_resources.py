@@ -13,6 +13,7 @@ import pytest
 
 from tests.daemon.places import ALPHA, Place, fresh, log_has
 from tests.delivery import rig
+from tests.ledger.disk import fill
 from tests.stack.processes import Child, until
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ async def test_without_descriptors_it_waits_and_gives_back_what_it_took(
             toy.disconnect_all()
             missed = toy.chain.pay(ALPHA, 20_000)
             await log_has(daemon, "source failed")
+            for _ in range(3):  # each waits for a second, to be accepted in vain, for longer than one try
+                with pytest.raises(OSError, match="timed out"):
+                    await daemon.get("/healthz", within=2)
+            log = daemon.child.log.read_text()
+            assert 1 <= log.count("no connection can be accepted: Too many open files") < 5  # once a minute
+            assert "Traceback" not in log
             assert daemon.child.running
             resource.prlimit(pid, resource.RLIMIT_NOFILE, most)
             await told(receiver, missed)
@@ -91,6 +98,47 @@ async def test_without_memory_it_goes_on_or_ends_with_the_truth_and_has_lost_not
             for txid in paid:
                 await told(receiver, txid)
         assert (await here.command("verify")).code == 0
+
+
+async def test_a_full_disk_is_told_outside_and_nothing_is_skipped(
+    toy: ToyElectrum, small_disk: Path, tmp_path: Path
+) -> None:
+    """No endpoint can be told, since nothing is sent that is not recorded: the heartbeat's service is."""
+    ballast = small_disk / "ballast"
+    async with rig.Receiver() as receiver, rig.Receiver() as service:
+        (tmp_path / "up.url").write_text(f"{service.url}/up")
+        (tmp_path / "fail.url").write_text(f"{service.url}/fail")
+        here = Place(tmp_path, {"home": toy.url}, receiver.url)
+        beats = '[heartbeat]\nurl_file = "up.url"\nfail_url_file = "fail.url"\nevery = "200ms"\n'
+
+        def reasons() -> set[str]:
+            return {request.body.decode() for request in service.requests if "/fail" in request.line}
+
+        async def is_told(reason: str) -> None:
+            async def told() -> bool:
+                return reason in reasons()
+
+            await until(told, within=60, what=f"{reason!r} at the fail URL")
+
+        async with here.daemon(here.config(state=str(small_disk), extra=beats)) as daemon:
+            await fresh(daemon)
+            await is_told("less than 64 MiB are left for the ledger")  # before it is full
+            fill(ballast)
+            toy.chain.mine(30)
+            paid = [toy.chain.pay(ALPHA, 10_000 + number) for number in range(30)]
+            await is_told("the ledger cannot be written")
+            assert (await daemon.get("/readyz")).status == 503
+            assert (await daemon.get("/healthz")).status == 200
+            assert await daemon.metric("watcher_ledger_writable") == 0
+            ballast.unlink()
+            for txid in paid:
+                await told(receiver, txid)
+            assert await daemon.metric("watcher_ledger_writable") == 1
+            log = daemon.child.log.read_text()
+            assert log.count("the ledger cannot be written: ") == 1
+            assert log.count("the ledger can be written again") == 1
+            assert await daemon.terminate() == 0
+        assert (await daemon.command("verify")).code == 0
 
 
 async def test_a_log_that_nobody_can_write_stops_nothing(toy: ToyElectrum, tmp_path: Path) -> None:

@@ -163,3 +163,27 @@ async def test_a_daemon_seals_at_a_good_end_and_a_killed_one_does_not(
     done = await daemon.command("run")
     assert done.code == 3
     assert "corrupt" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["scripts", "deliveries"])
+async def test_damage_that_is_met_later_is_told_with_what_to_do(
+    toy: ToyElectrum, tmp_path: Path, table: str
+) -> None:
+    """A disk that gives back something else changes no date: the seal holds, and not all is read."""
+    path = path_in(tmp_path / "state")
+    async with Place(tmp_path, {"home": toy.url}).daemon() as daemon:
+        await fresh(daemon)
+        assert await daemon.terminate() == 0
+    with closing(open_existing(path.parent, Network.REGTEST)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek(PAGE * (root - 1))
+        file.write(bytes(PAGE))
+    seal(path)
+    for _ in range(2):  # the second time it is read whole
+        done = await daemon.command("run")
+        assert done.code == 3
+        assert "corrupt" in done.err
+        assert "`restore` the newest backup" in done.err
+        assert "Traceback" not in done.err

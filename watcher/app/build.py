@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import time
@@ -36,7 +37,7 @@ from watcher.bitcoin.networks import PARAMS
 from watcher.delivery.outbox import Timing
 from watcher.ledger import commit as ledger_commit
 from watcher.ledger.figures import figures
-from watcher.ledger.opening import create_or_open, path_in
+from watcher.ledger.opening import create_or_open, path_in, refusals
 from watcher.ledger.pins import pins
 from watcher.ledger.queries import log_id
 from watcher.ledger.reader import Reader
@@ -77,6 +78,9 @@ async def run_daemon(config: Config, environ: Mapping[str, str]) -> None:
     """
     async with AsyncExitStack() as stack:
         daemon = await _build(config, environ, stack)
+        # what the program is made of is 90,000 objects and no garbage: looking at them stops every thread
+        gc.collect()
+        gc.freeze()
         await daemon.run()
 
 
@@ -221,7 +225,9 @@ async def _build(config: Config, environ: Mapping[str, str], stack: AsyncExitSta
 async def _ledger(config: Config, stack: AsyncExitStack) -> tuple[Writer, Reader]:
     """The ledger's two ends, closed in the right order when the stack is left, and sealed at a good end."""
     path = path_in(config.state_directory)
-    writer = Writer(create_or_open(config.state_directory, config.network, now_ms()))
+    connection = create_or_open(config.state_directory, config.network, now_ms())
+    with refusals(path):
+        writer = Writer(connection)
 
     def ended(error: type[BaseException] | None, *_: object) -> None:
         if error is None and not (writer.damaged or reader.damaged):

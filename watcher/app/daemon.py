@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from watcher.app.relist import Author
@@ -71,12 +71,11 @@ class Daemon:
     list_may_change: asyncio.Event
     steady: Mapping[str, Steady]
     heart: Heart
-    background: set[asyncio.Task[object]] = field(default_factory=set)
 
     async def run(self) -> None:
         """Run the long tasks until a signal; then the one way down."""
-        stopping = asyncio.Event()
-        with signals_caught(stop=stopping.set, reload=self._reload):
+        stopping, hung_up = asyncio.Event(), asyncio.Event()
+        with signals_caught(stop=stopping.set, reload=hung_up.set):
             self.scheduler.every(self.current.now.config.timing.reread, "reread", self._sweep)
             self.scheduler.every(STATUS_EVERY, "status", self._status, at_once=True)
             self.scheduler.start()
@@ -84,8 +83,11 @@ class Daemon:
             log.info("watching %d treasuries", len(self.current.now.config.treasuries))
             try:
                 async with asyncio.TaskGroup() as group:
+                    reloading = group.create_task(self._reload(hung_up), name="reload")
                     tasks = [group.create_task(work, name=name) for name, work in self._long_tasks()]
                     await stopping.wait()
+                    # it would set another outbox going, and go on when what it needs is closed
+                    reloading.cancel()
                     self.systemd.stopping()
                     log.info("stopping")
                     await self.deliveries.stop()
@@ -123,10 +125,16 @@ class Daemon:
             return None
         return self.watch.rounds + sum(sum(source.health().requests.values()) for source in self.sources)
 
-    def _reload(self) -> None:
-        """SIGHUP: nobody waits for the verdict, so it is in the log."""
-        self.background.add(task := asyncio.create_task(self.reloader.reload(BY_SIGNAL)))
-        task.add_done_callback(self.background.discard)
+    async def _reload(self, hung_up: asyncio.Event) -> None:
+        """SIGHUP: nobody waits for the verdict, so it is in the log; several at once are one."""
+        while True:
+            await hung_up.wait()
+            hung_up.clear()
+            try:
+                await self.reloader.reload(BY_SIGNAL)
+            except Exception:
+                # the watching goes on by the old config, which no restart would bring back
+                log.exception("the config cannot be reloaded")
 
     async def _membership(self) -> None:
         """A membership by height begins with its block, one by an instant within a minute.
@@ -148,8 +156,7 @@ class Daemon:
     async def _hasten(self) -> None:
         await self.writer.run(lambda c: hasten(c, int(time.time() * 1000)))
         self.scheduler.hasten()
-        for endpoint in self.current.now.shown.endpoints:
-            self.deliveries.ring(endpoint)
+        self.deliveries.ring_all()
 
     async def _sweep(self) -> None:
         self.doorbells.sweep()

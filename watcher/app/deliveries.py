@@ -35,6 +35,10 @@ class Deliveries:
         """Something was committed for this endpoint."""
         self._outbox.ring(endpoint)
 
+    def ring_all(self) -> None:
+        """Something may be due at any endpoint: the clock was set."""
+        self._outbox.ring_all()
+
     def hold(self, endpoint: str) -> None:
         """Start nothing more of what is borrowed for this endpoint."""
         self._outbox.hold(endpoint)
@@ -46,6 +50,8 @@ class Deliveries:
     def exchange(self, senders: Mapping[str, Sender]) -> None:
         """From here on send by these."""
         self._senders = senders
+        # at once: what was committed with the new config is not for where a sender led before
+        self._outbox.halt()
         self._exchanged.set()
 
     async def run(self) -> NoReturn:

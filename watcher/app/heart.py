@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Final
 
 from watcher.service.heartbeat import Heartbeat
 from watcher.service.pulse import STUCK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from typing import NoReturn
 
     from watcher.app.backend import DaemonBackend
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from watcher.app.meters import Meters
     from watcher.ledger.writer import Writer
     from watcher.service.pulse import Progress
+
+# The least free space for the ledger, in MiB. Once it is full nothing is sent to endpoints, since nothing is
+# sent that is not recorded: whoever could make room has to hear of it before, and by another way.
+LEAST_FREE: Final = 64
 
 
 class Heart:
@@ -51,7 +57,7 @@ class Heart:
             lambda: self._current.now.config.heartbeat,
             self._environ,
             stuck=stuck,
-            stale=self._stale,
+            unwell=self._unwell,
             reached=self._reached,
         )
         await heartbeat.run()
@@ -67,13 +73,25 @@ class Heart:
             reasons.append("the outbox does not get on")
         return reasons
 
-    async def _stale(self) -> Sequence[str]:
+    async def _unwell(self) -> Sequence[str]:
         """A treasury that was not yet read once is not stale."""
         return [
-            f"treasury {entry.treasury} is stale: {', '.join(entry.reasons)}"
-            for entry in await self._backend.stale()
-            if "not_read" not in entry.reasons
+            *_lacking(self._current.now.config.state_directory),
+            *(
+                f"treasury {entry.treasury} is stale: {', '.join(entry.reasons)}"
+                for entry in await self._backend.stale()
+                if "not_read" not in entry.reasons
+            ),
         ]
 
     def _reached(self) -> None:
         self._meters.heartbeat_ms = self._now_ms()
+
+
+def _lacking(state: Path) -> Sequence[str]:
+    try:
+        free = shutil.disk_usage(state).free
+    except OSError as error:
+        return [f"the ledger's disk does not answer: {error.strerror}"]
+    # no figure in it: each new reason is logged
+    return [f"less than {LEAST_FREE} MiB are left for the ledger"] if free < LEAST_FREE << 20 else []

@@ -15,7 +15,7 @@ from watcher.core.book import Climb
 from watcher.core.identity import transaction_incident
 from watcher.core.journal import Journal
 from watcher.core.known import Balance, Entry, Flow, Known, Member, State, Terms
-from watcher.core.meaning import Meaning, Movement
+from watcher.core.meaning import Destination, Meaning, Movement
 from watcher.core.observation import Trust
 from watcher.core.payload import body
 from watcher.core.rehearsal import UnknownTreasuryError
@@ -135,9 +135,10 @@ def _meaning(config: Config, treasury: Treasury, sample: Sample, at_ms: int) -> 
         Flow.OUTFLOW: [-sample.sats],
         Flow.INTERNAL: [-sample.sats, sample.sats],
     }[sample.flow]
-    destinations: tuple[TxOutput, ...] = ()
+    destinations: tuple[Destination, ...] = ()
     if sample.to is not None and sample.flow is Flow.OUTFLOW:
-        destinations = (TxOutput(sample.sats, decode_address(sample.to, config.network)),)
+        paid = TxOutput(sample.sats, decode_address(sample.to, config.network))
+        destinations = (Destination(paid, None),)
     days = sample.oldest_coin_days
     return Meaning(
         flow=sample.flow,

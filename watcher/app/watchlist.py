@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from watcher.config.settings import WatchedScript
 from watcher.ledger.watches import Listed, TreasuryList
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from watcher.bitcoin.types import ScriptHash
-    from watcher.config.settings import Config, Treasury, WalletWatch, WatchedScript
+    from watcher.config.settings import Config, Treasury, WalletWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Windows:
                 script, scripthash = self._script(watch, branch, index, config)
                 if scripthash in used:
                     end = watch.wallet.window(((branch, index),), treasury.gap_limit)[branch]
-                yield script._replace(provenance=watch.provenance)
+                yield WatchedScript(script.script_pubkey, script.address, watch.provenance)
                 index += 1
 
     def _script(
@@ -96,7 +97,10 @@ def changes_by_itself(config: Config) -> bool:
     """Whether blocks, time or use can change the list while the config stays."""
     return any(
         treasury.wallets
-        or any(p.member_from is not None or p.member_until is not None for _, _, p in treasury.scripts)
+        or any(
+            s.provenance.member_from is not None or s.provenance.member_until is not None
+            for s in treasury.scripts
+        )
         for treasury in config.treasuries
     )
 
@@ -155,14 +159,16 @@ class _Lists:
 
 
 def _entry(script: WatchedScript, wallet: str | None) -> Listed:
-    published = script.provenance.published
+    told = script.provenance
     return Listed(
         scripthash=script.scripthash,
         script_pubkey=script.script_pubkey,
         address=script.address,
-        label=script.provenance.label,
-        published=None if published is None else published.isoformat(),
-        published_by=script.provenance.by,
-        source=script.provenance.source,
+        label=told.label,
+        published=None if told.published is None else told.published.isoformat(),
+        published_by=told.by,
+        source=told.source,
+        read=None if told.read is None else told.read.isoformat(),
+        licence=told.licence,
         wallet=wallet,
     )

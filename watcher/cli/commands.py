@@ -98,4 +98,7 @@ def end_well_by_signal() -> None:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
+    # told twice, it must not leave amid a `finally`
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(0)

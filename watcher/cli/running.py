@@ -17,7 +17,8 @@ from watcher.cli.failures import ExitCode, Failure
 from watcher.cli.setup import config_failure, pass_setup
 from watcher.config.credentials import SecretProblem
 from watcher.config.secrets_check import check_secrets
-from watcher.ledger.opening import LedgerUnusableError
+from watcher.ledger.opening import LedgerUnusableError, damage_met, path_in
+from watcher.ledger.sqlite import driver, is_damage
 from watcher.service.lock import LockedError, locked
 from watcher.service.logging import configure_logging
 from watcher.service.memory import give_back_large_blocks
@@ -56,7 +57,10 @@ def _held(config: Config) -> ExitStack:
     except LockedError as error:
         raise Failure(ExitCode.LEDGER, str(error)) from None
     except OSError as error:
-        text = f"the state directory cannot be used: {error.filename}: {error.strerror}"
+        who = ""
+        if isinstance(error, PermissionError):
+            who = f"; the user that runs this (uid {os.geteuid()}) has to be able to write there"
+        text = f"the state directory cannot be used: {error.filename}: {error.strerror}{who}"
         raise Failure(ExitCode.LEDGER, text) from None
     return stack
 
@@ -66,7 +70,7 @@ def _watch(config: Config) -> None:
     try:
         asyncio.run(run_daemon(config, os.environ))
     # a long task that dies comes in the task group's own group, and what fails before them comes alone
-    except* (SecretProblem, WrongNetworksError, LedgerUnusableError, OSError) as found:
+    except* (SecretProblem, WrongNetworksError, LedgerUnusableError, OSError, driver.DatabaseError) as found:
         failure = _failure(_first(found), config)
         if failure is None:
             raise
@@ -81,6 +85,8 @@ def _failure(error: BaseException, config: Config) -> Failure | None:
             return Failure(ExitCode.USAGE, str(error))
         case LedgerUnusableError():
             return Failure(ExitCode.LEDGER, str(error))
+        case driver.DatabaseError() if is_damage(error):
+            return Failure(ExitCode.LEDGER, damage_met(path_in(config.state_directory), str(error)))
         case OSError(errno=errno.EADDRINUSE | errno.EADDRNOTAVAIL as number):
             return Failure(
                 ExitCode.UNEXPECTED, f"cannot listen at {config.http.listen}: {os.strerror(number)}"

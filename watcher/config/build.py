@@ -42,7 +42,7 @@ _UrlTable: TypeAlias = SourceTable | EndpointTable | HeartbeatTable
 
 
 def source(
-    table: SourceTable, network: Network, place: Place, errors: list[ConfigError]
+    network: Network, place: Place, table: SourceTable, errors: list[ConfigError]
 ) -> SourceConfig | None:
     """A source, or None where neither it nor its preset has a kind and a URL that can be used."""
     filled = presets.filled(table, network, place, errors)
@@ -52,7 +52,8 @@ def source(
     if table.kind == "electrum":
         errors.extend(supported.unsupported_keys(place, table.model_fields_set, supported.ELECTRUM_KEYS))
     if table.kind is None:
-        errors.append(place.at("kind").error("is required"))
+        if "preset" not in table.model_fields_set:
+            errors.append(place.at("kind").error("is required"))
         return None
     url = url_reference(table, place, SOURCE_SCHEMES[table.kind], errors)
     if url is None:
@@ -73,7 +74,7 @@ def source(
     )
 
 
-def rule(table: RuleTable, place: Place, finality: int, errors: list[ConfigError]) -> Rule:
+def rule(finality: int, place: Place, table: RuleTable, errors: list[ConfigError]) -> Rule:
     """A rule; its references are checked by `known_words`."""
     topics = tuple(dict.fromkeys(topic for word in table.on for topic in _topics(word)))
     _check_rule(table, frozenset(topics), place, errors)
@@ -97,7 +98,7 @@ def rule(table: RuleTable, place: Place, finality: int, errors: list[ConfigError
     )
 
 
-def endpoint(table: EndpointTable, place: Place, lang: Lang, errors: list[ConfigError]) -> Endpoint:
+def endpoint(lang: Lang, place: Place, table: EndpointTable, errors: list[ConfigError]) -> Endpoint:
     """An endpoint; `lang` is the one of the whole config."""
     given = frozenset(_written(key) for key in table.model_fields_set)
     errors.extend(supported.missing_extra(place, table.kind))
@@ -124,7 +125,7 @@ def endpoint(table: EndpointTable, place: Place, lang: Lang, errors: list[Config
     )
 
 
-def claim(table: ClaimTable, place: Place, errors: list[ConfigError]) -> Claim:
+def claim(place: Place, table: ClaimTable, errors: list[ConfigError]) -> Claim:
     """A claim; a tolerance stands with `about` and nowhere else."""
     if (table.says == "about") != (table.tolerance_btc is not None):
         text = "is required by `about`" if table.says == "about" else f'means nothing with "{table.says}"'
@@ -146,7 +147,7 @@ def claim(table: ClaimTable, place: Place, errors: list[ConfigError]) -> Claim:
     )
 
 
-def fiat(table: FiatTable, place: Place, errors: list[ConfigError]) -> Fiat:
+def fiat(place: Place, table: FiatTable, errors: list[ConfigError]) -> Fiat:
     """Where the rate comes from: `mempool` has a URL, `fixed` a rate."""
     needs, other = ("rate", "url") if table.kind == "fixed" else ("url", "rate")
     if getattr(table, needs) is None:
@@ -157,7 +158,7 @@ def fiat(table: FiatTable, place: Place, errors: list[ConfigError]) -> Fiat:
     return Fiat(table.currency, table.kind, url, table.rate)
 
 
-def heartbeat(table: HeartbeatTable, place: Place, errors: list[ConfigError]) -> Heartbeat | None:
+def heartbeat(place: Place, table: HeartbeatTable, errors: list[ConfigError]) -> Heartbeat | None:
     """Whom to ping, or None after saying what is wrong with the URL."""
     url = url_reference(table, place, WEB_SCHEMES, errors)
     fail_url = secret_file(table.fail_url_file, place.at("fail_url_file"))
@@ -179,7 +180,7 @@ def url_reference(
     table: _UrlTable, place: Place, schemes: tuple[str, ...], errors: list[ConfigError]
 ) -> UrlReference | None:
     """The one URL of a table, or where it is kept, or None after saying what is wrong."""
-    given = [key for key in ("url", "url_file", "url_credential") if getattr(table, key) is not None]
+    given = table.model_fields_set.intersection(_URL)
     if len(given) != 1:
         errors.append(place.error("needs exactly one of url, url_file, url_credential"))
         return None

@@ -86,7 +86,7 @@ def read_secret(reference: SecretReference, *, environ: Mapping[str, str]) -> Se
     except OSError as error:
         raise SecretProblem(f"{path}: {error.strerror}") from None
     except ValueError:  # a NUL in the name
-        raise SecretProblem("its name cannot be one") from None
+        raise SecretProblem("its name holds the character NUL, which no name of a file can") from None
     if len(content) > _MOST:
         raise SecretProblem(f"{path} is larger than {_MOST} bytes")
     try:

@@ -9,14 +9,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from watcher.bitcoin.wallets import Wallet
-from watcher.config.settings import Treasury
+from watcher.config.settings import Treasury, WatchedScript
 from watcher.config.urls import Url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.config.settings import Config, WatchedScript
+    from watcher.config.settings import Config
 
 # where a config and its ledger lie says nothing of what is watched, and a command may be told another place
 _ELSEWHERE = frozenset({"file", "state_directory", "place"})
@@ -52,12 +54,14 @@ def _in_slices(scripts: Sequence[WatchedScript]) -> str:
     return hashed.hexdigest()
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> object:  # noqa: PLR0911 - one for each kind of value
     match value:
         case Url():
             return sha256(value.reveal().encode()).hexdigest()
         case Wallet():
             return value.descriptor
+        case WatchedScript():
+            return msgspec.structs.astuple(value)
         case bytes():
             return value.hex()
         case Path():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from watcher.config.toml_lines import KeyPath
 
 MOST_BYTES = 64 * 1024 * 1024  # a million addresses in a list; anything larger is not a config
+NO_NAME = "holds the character NUL, which no name of a file can"
+_CURLY = re.compile("[\u2018\u2019\u201c\u201d\u201e]")
 _SYNTAX_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
@@ -83,7 +86,7 @@ def read_text(file: Path) -> str:
         with file.open("rb") as opened:
             content = opened.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        said = getattr(error, "strerror", None) or "its name cannot be one"
+        said = getattr(error, "strerror", None) or f"its name {NO_NAME}"
         raise ConfigErrors([ConfigError(file, None, "", f"cannot be read: {said}")]) from None
     if len(content) > MOST_BYTES:
         raise ConfigErrors([ConfigError(file, None, "", f"is larger than {MOST_BYTES} bytes")])
@@ -94,9 +97,16 @@ def read_text(file: Path) -> str:
         raise ConfigErrors([ConfigError(file, line, "", "is not UTF-8")]) from None
 
 
+def refuse_pipe(file: Path) -> None:
+    """`ConfigErrors` for a pipe: whoever opens one waits, perhaps for ever, and with him every reload."""
+    with suppress(OSError):  # why it cannot be read is told by who reads it
+        if file.is_fifo():
+            raise ConfigErrors([ConfigError(file, None, "", "cannot be read: it is a pipe")])
+
+
 def read_document(file: Path) -> Document:
     """A TOML file, read and parsed; raises `ConfigErrors` with the line at which its syntax ends."""
-    text = read_text(file)
+    text = read_text(file).removeprefix("\ufeff")  # some editors write it, and nobody sees it
     try:
         return Document(file, text, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -110,7 +120,12 @@ def read_document(file: Path) -> Document:
 
 def _syntax_error(file: Path, text: str, message: str) -> ConfigError:
     if found := _SYNTAX_LINE.search(message):
-        return ConfigError(file, int(found.group(1)), "", f"not TOML: {message[: found.start()]}")
+        line, said = int(found.group(1)), message[: found.start()]
+        if _CURLY.search(text.split("\n")[line - 1]):
+            said += ", perhaps for its curly quotes: texts stand in straight ones"
+        elif said == r"Illegal character '\n'":
+            said = "a text in quotes ends where its line does: is a quote missing?"
+        return ConfigError(file, line, "", f"not TOML: {said}")
     return ConfigError(
         file, text.count("\n") + 1, "", f"not TOML: {message.removesuffix(' (at end of document)')}"
     )

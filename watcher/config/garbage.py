@@ -11,18 +11,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def collector_paused(*, keeps: bool = False) -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """While a list is made or compared, looking for garbage would take a fifth of the time.
 
-    One look through a list that stays (`keeps`) would hold every thread up for a quarter of a second, so
-    what is there at the end is set apart. It has no cycles: it goes when nobody refers to it any more.
+    Each look would stop every thread. What is left of a list at the end is of kinds that the collector
+    does not look at, so nothing need be set apart, and what is garbage by then is found as ever.
     """
     was_running = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if keeps:
-            gc.freeze()
         if was_running:
             gc.enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from watcher.config import values
@@ -46,7 +47,8 @@ Entry: TypeAlias = tuple[Row, str, Provenance]  # an address as it stands in a r
 
 def read_list(file: Path, text: str, above: Provenance) -> Iterator[Entry | ConfigError]:
     """The entries of a list, or what is wrong with each; an empty cell has what stands `above` the list."""
-    reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
+    # lines as csv has them: `splitlines` would also end one at what is merely odd in a label
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
     line = 1
     try:
         columns = [name.strip() for name in next(reader, [])]
@@ -86,7 +88,12 @@ def _others(columns: Sequence[str]) -> Mapping[int, str]:
 
 def _column_errors(header: Row, columns: Sequence[str]) -> Iterator[ConfigError]:
     if "address" not in columns:
-        yield header.error("the first line must be a header with the column address")
+        said = "the first line must be a header with the column address"
+        if any(mark in name for name in columns for mark in ";\t"):
+            said += ", and commas between the columns"
+        elif "address" in map(str.lower, columns):
+            said += ", in small letters"
+        yield header.error(said)
         return
     for index, name in enumerate(columns):
         if name not in _COLUMNS:

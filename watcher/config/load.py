@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from watcher.config import build
-from watcher.config.document import Document, Place, read_document
+from watcher.config.document import NO_NAME, Document, Place, read_document, refuse_pipe
 from watcher.config.errors import ConfigError, ConfigErrors
 from watcher.config.garbage import collector_paused
 from watcher.config.models import (
@@ -40,7 +41,7 @@ from watcher.config.settings import (
     Timing,
     Treasury,
 )
-from watcher.config.tables import array, declared, table, tolerated, unique, validated
+from watcher.config.tables import array, declared, joined, table, tolerated, unique, validated
 from watcher.config.urls import ListenTcp, parse_listen
 from watcher.config.watches import WatchList
 from watcher.core.rules_types import EVERY_TREASURY
@@ -75,7 +76,7 @@ def load_config(path: Path, *, environ: Mapping[str, str]) -> Config:
 
     No secret is read here: `check_secrets` does that.
     """
-    with collector_paused(keeps=True):
+    with collector_paused():
         reading = _Reading(read_document(path), environ)
         config = reading.config()
     if reading.errors or config is None:
@@ -173,6 +174,7 @@ class _Reading:
         tables: _Tables = []
         for file in files:
             try:
+                refuse_pipe(file)
                 document = read_document(file)
             except ConfigErrors as unreadable:
                 self.errors.extend(unreadable.errors)
@@ -182,7 +184,11 @@ class _Reading:
 
     def _state_directory(self, head: ConfigTable) -> Path | None:
         """The first state directory that systemd gives, else the XDG state home."""
+        place = self.document.top.at("state_directory")
         if head.state_directory is not None:
+            if "\0" in head.state_directory:
+                self.errors.append(place.error(NO_NAME))
+                return None
             return self.document.folder / head.state_directory
         if given := self.environ.get("STATE_DIRECTORY", "").split(":")[0]:
             return Path(given)
@@ -190,7 +196,6 @@ class _Reading:
             return Path(home) / "treasury-watcher"
         if home := self.environ.get("HOME"):
             return Path(home) / ".local" / "state" / "treasury-watcher"
-        place = self.document.top.at("state_directory")
         self.errors.append(
             place.error("is required where neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME is set")
         )
@@ -220,9 +225,8 @@ class _Reading:
 
     def _sources(self, head: ConfigTable, tables: _Tables) -> tuple[SourceConfig, ...]:
         made = [
-            build.source(checked, head.network, place, self.errors)
+            joined(SourceTable, raw, place, self.errors, partial(build.source, head.network, place))
             for place, raw in tables
-            if (checked := validated(SourceTable, raw, place, self.errors))
         ]
         return tuple(source for source in made if source)
 
@@ -259,11 +263,10 @@ class _Reading:
     def _claims(self, place: Place, raw: Mapping[str, object]) -> tuple[Claim, ...]:
         tables = array(raw, "claims", place, self.errors)
         unique(declared(tables, "id"), "claim of this treasury", self.errors)
-        return tuple(
-            build.claim(checked, spot, self.errors)
-            for spot, claim in tables
-            if (checked := validated(ClaimTable, claim, spot, self.errors))
-        )
+        made = [
+            joined(ClaimTable, claim, spot, self.errors, partial(build.claim, spot)) for spot, claim in tables
+        ]
+        return tuple(claim for claim in made if claim)
 
     def _rules(self, head: ConfigTable, names: Mapping[str, list[str]]) -> tuple[Rule, ...]:
         tables = array(self.document.content, "rules", self.document.top, self.errors)
@@ -277,32 +280,30 @@ class _Reading:
             build.known_words(
                 raw.get("send_to"), names["endpoint"], "endpoint", place.at("send_to"), self.errors
             )
-            if (checked := validated(RuleTable, raw, place, self.errors)) is not None:
-                made.append(build.rule(checked, place, head.finality, self.errors))
-        return tuple(made)
+            rule = partial(build.rule, head.finality, place)
+            made.append(joined(RuleTable, raw, place, self.errors, rule))
+        return tuple(rule for rule in made if rule)
 
     def _endpoints(self, head: ConfigTable, tables: _Tables) -> tuple[Endpoint, ...]:
-        return tuple(
-            build.endpoint(checked, place, head.lang, self.errors)
+        made = [
+            joined(EndpointTable, raw, place, self.errors, partial(build.endpoint, head.lang, place))
             for place, raw in tables
-            if (checked := validated(EndpointTable, raw, place, self.errors))
-        )
+        ]
+        return tuple(endpoint for endpoint in made if endpoint)
 
     def _fiat(self) -> Fiat | None:
         place = self.document.top.at("fiat")
         if "fiat" not in self.document.content:
             return None
         raw = table(self.document.content, "fiat", self.document.top, self.errors)
-        checked = validated(FiatTable, raw, place, self.errors)
-        return build.fiat(checked, place, self.errors) if checked else None
+        return joined(FiatTable, raw, place, self.errors, partial(build.fiat, place))
 
     def _heartbeat(self) -> Heartbeat | None:
         place = self.document.top.at("heartbeat")
         if "heartbeat" not in self.document.content:
             return None
         raw = table(self.document.content, "heartbeat", self.document.top, self.errors)
-        checked = validated(HeartbeatTable, raw, place, self.errors)
-        return build.heartbeat(checked, place, self.errors) if checked else None
+        return joined(HeartbeatTable, raw, place, self.errors, partial(build.heartbeat, place))
 
 
 def catalogue() -> Mapping[str, Path]:

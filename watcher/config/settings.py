@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from watcher.bitcoin.addresses import encode_address
 from watcher.bitcoin.scripts import scripthash
 
@@ -91,10 +93,11 @@ class Provenance(NamedTuple):
     member_until: int | datetime | None = None
 
 
-class WatchedScript(NamedTuple):
+class WatchedScript(msgspec.Struct, frozen=True, gc=False):
     """One script of a treasury, and where it comes from; `address` is None where it has none.
 
-    Lists have 100,000 of them: nothing is kept that is told by the rest.
+    Lists have 100,000 of them: nothing is kept that is told by the rest, and the garbage collector, which
+    stops every thread while it looks, need not look at any: there is no way back from what one holds.
     """
 
     script_pubkey: bytes

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from watcher.config.errors import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic_core import ErrorDetails
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from watcher.config.models import Table
 
 T = TypeVar("T", bound="Table")
+R = TypeVar("R")
 
 _TEXTS = {
     "string_type": "must be a text in quotes",
@@ -36,24 +37,49 @@ _TEXTS = {
 
 
 def validated(model: type[T], raw: Mapping[str, object], place: Place, errors: list[ConfigError]) -> T | None:
-    """The table as its model, or None after adding all that is wrong with it."""
+    """The table as its model, after adding all that is wrong with it.
+
+    Defaults stand in place of what is wrong, so that what belongs together is checked too; None where
+    something wrong or missing has none.
+    """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         errors.extend(_errors(model, error, place))
+        wrong = {str(detail["loc"][0]) for detail in error.errors(include_input=False)}
+    try:
+        checked = model.model_validate({key: value for key, value in raw.items() if key not in wrong})
+    except ValidationError:
         return None
+    # they were given: nobody is told that they are missing
+    checked.model_fields_set.update(wrong.intersection(_known(model)))
+    return checked
+
+
+def joined(
+    model: type[T],
+    raw: Mapping[str, object],
+    place: Place,
+    errors: list[ConfigError],
+    make: Callable[[T, list[ConfigError]], R],
+) -> R | None:
+    """What `make` makes of the table, after adding what is wrong with its keys and what `make` adds.
+
+    Of a key that is wrong by itself no more is said.
+    """
+    wrong: list[ConfigError] = []
+    checked = validated(model, raw, place, wrong)
+    together: list[ConfigError] = []
+    made = None if checked is None else make(checked, together)
+    said = {(error.line, error.key) for error in wrong}
+    errors.extend(wrong)
+    errors.extend(error for error in together if (error.line, error.key) not in said)
+    return made
 
 
 def tolerated(model: type[T], raw: Mapping[str, object], place: Place, errors: list[ConfigError]) -> T:
-    """Like `validated`, but with defaults in place of what is wrong, so that the rest can be checked too."""
-    known = _known(model)
-    wrong = {key for key in raw if key not in known}
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        errors.extend(_errors(model, error, place))
-        wrong |= {str(detail["loc"][0]) for detail in error.errors(include_input=False)}
-    return model.model_validate({key: value for key, value in raw.items() if key not in wrong})
+    """Like `validated`, for a table in which everything has a default."""
+    return validated(model, raw, place, errors) or model()
 
 
 def table(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ class ListenUnix:
 Listen: TypeAlias = ListenTcp | ListenUnix
 
 
+# a Unix address holds 107 bytes; where the path is longer, the directory in it is `/proc/self/fd/N`
+_MOST_SOCKET_NAME: Final = 80
+
+
 def parse_url(text: str, schemes: tuple[str, ...]) -> Url:
     """A URL of one of these schemes; the ValueError never repeats the text, which may hold a secret."""
     if len(text) > _MOST or not text.isascii() or not text.isprintable() or " " in text:
@@ -97,6 +103,10 @@ def parse_listen(text: str, *, folder: Path) -> Listen:
         path = text.removeprefix("unix:")
         if not path:
             raise ValueError("has no path after unix:")
+        if "\0" in path:
+            raise ValueError("holds the character NUL, which no name of a file can")
+        if len(os.fsencode(PurePath(path).name)) > _MOST_SOCKET_NAME:
+            raise ValueError(f"a socket's name has at most {_MOST_SOCKET_NAME} bytes")
         return ListenUnix(folder / path)
     try:
         parts = urlsplit(f"//{text}")

@@ -10,7 +10,7 @@ from watcher.bitcoin.addresses import decode_address, encode_address
 from watcher.bitcoin.extended_keys import refuse_private_keys
 from watcher.bitcoin.types import Malformed
 from watcher.bitcoin.wallets import Wallet, parse_wallet
-from watcher.config.document import Place, read_text
+from watcher.config.document import Place, read_text, refuse_pipe
 from watcher.config.errors import ConfigError, ConfigErrors
 from watcher.config.lists import Row, read_list
 from watcher.config.models import WatchTable
@@ -72,13 +72,13 @@ class WatchList:
         return watched
 
     def _is_one_thing(self, table: WatchTable, place: Place) -> bool:
-        if sum(getattr(table, form) is not None for form in _FORMS) != 1:
+        if len(table.model_fields_set.intersection(_FORMS)) != 1:
             self.errors.append(place.error(f"needs exactly one of {', '.join(_FORMS)}"))
             return False
         if not_after(table.member_until, table.member_from):
             self.errors.append(place.at("member_until").error("must be after member_from"))
             return False
-        return True
+        return any(getattr(table, form) is not None for form in _FORMS)  # else that one is wrong itself
 
     def _take(
         self,
@@ -106,6 +106,7 @@ class WatchList:
 
     def _listed(self, file: Path, place: Place, above: Provenance) -> Iterator[tuple[Row, WatchedScript]]:
         try:
+            refuse_pipe(file)
             text = read_text(file)
         except ConfigErrors as unreadable:
             self.errors.extend(
@@ -121,7 +122,7 @@ class WatchList:
             else:
                 row, address, provenance = entry
                 try:
-                    script = decode_address(address, self.network)
+                    script = _script_of(address, self.network)
                 except Malformed as malformed:
                     error = row.error(str(malformed), "address")
                 else:
@@ -159,7 +160,7 @@ def _read(table: WatchTable, network: Network) -> Wallet | tuple[bytes, str | No
     """The wallet, or the script and its address, of a watch that is no list."""
     if table.address is not None:
         refuse_private_keys(table.address)
-        return decode_address(table.address, network), _canonical(table.address)
+        return _script_of(table.address, network), _canonical(table.address)
     if table.descriptor is not None:
         return parse_wallet(table.descriptor, network)
     if table.xpub is not None:
@@ -180,6 +181,15 @@ def _watch(wallet: Wallet, provenance: Provenance, gap_limit: int, network: Netw
         for index in range(count)
     ]
     return WalletWatch(wallet, provenance, tuple(first))
+
+
+def _script_of(address: str, network: Network) -> bytes:
+    """The script an address stands for, or what is wrong with it in words for who has copied it."""
+    if not address.isascii():
+        raise Malformed("holds a character that no address has, perhaps one that cannot be seen")
+    if address[:8].lower() == "bitcoin:":
+        raise Malformed("a payment URI: write the address alone, without bitcoin: and what follows ?")
+    return decode_address(address, network)
 
 
 def _canonical(address: str) -> str:

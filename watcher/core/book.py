@@ -235,7 +235,7 @@ class Book:
             block_time=sighting.block_time,
             confirmations=confirmations,
             detected_late=late,
-            supersedes=before.correction or (before.stated if event_type == "tx.moved" else None),
+            supersedes=before.stated if event_type == "tx.moved" else before.correction,
         )
         self._put(told)
         return told
@@ -345,6 +345,7 @@ class Book:
             sources=known.sources,
             block=None if known.settled is None else known.settled.block,
             block_time=known.block_time,
+            confirmations=0 if known.settled is None else self._confirmations(known.settled.block),
             supersedes=entry.stated,
         )
 

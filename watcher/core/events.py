@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.bitcoin.networks import Network
-    from watcher.bitcoin.transactions import TxOutput
     from watcher.bitcoin.types import BlockRef, Sats, Txid
     from watcher.core.known import Flow
-    from watcher.core.meaning import Meaning, Movement
+    from watcher.core.meaning import Destination, Meaning, Movement
 
 Data: TypeAlias = dict[str, object]
 
@@ -102,11 +101,11 @@ def money_data(meaning: Meaning, network: Network, at_ms: int) -> Data:
     data["movements"] = told
     if len(movements) > len(told):
         data["movements_omitted"] = _omitted([m.amount for m in movements[len(told) :]])
-    destinations = sorted(meaning.destinations, key=lambda o: (-o.sats, o.script_pubkey))
-    told = listed((_destination(o, network) for o in destinations), _DESTINATIONS_ROOM)
+    destinations = sorted(meaning.destinations, key=lambda d: (-d.output.sats, d.output.script_pubkey))
+    told = listed((_destination(d, network) for d in destinations), _DESTINATIONS_ROOM)
     data["destinations"] = told
     if len(destinations) > len(told):
-        data["destinations_omitted"] = _omitted([o.sats for o in destinations[len(told) :]])
+        data["destinations_omitted"] = _omitted([d.output.sats for d in destinations[len(told) :]])
     others = ({"treasury": name, "amount_sats": amount} for name, amount in meaning.counterparties)
     data["counterparties"] = listed(others, _COUNTERPARTIES_ROOM)
     oldest = meaning.oldest_coin_time
@@ -131,9 +130,10 @@ def _movement(movement: Movement) -> Mapping[str, object]:
     return {"label": member.label, "address": member.address, "amount_sats": movement.amount}
 
 
-def _destination(output: TxOutput, network: Network) -> Mapping[str, object]:
+def _destination(destination: Destination, network: Network) -> Mapping[str, object]:
+    output = destination.output
     address = encode_address(output.script_pubkey, network)
-    told: Data = {"address": address, "label": None, "amount_sats": output.sats}
+    told: Data = {"address": address, "label": destination.label, "amount_sats": output.sats}
     if address is None:
         told["script_pubkey"] = output.script_pubkey[:520].hex()
     return told

@@ -95,9 +95,9 @@ class Journal:
         self.events.append(event)
         if takes_back:
             self.corrected.add(after.incident)
-        if breaks:
+        if takes_back:
             return after._replace(correction=event_id)
-        return after._replace(stated=event_id)
+        return after._replace(stated=event_id, correction=event_id if breaks else after.correction)
 
     def other(
         self,

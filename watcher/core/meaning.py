@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.bitcoin.scripts import is_unspendable
 from watcher.core.known import Coin, Flow, Member
@@ -23,6 +23,13 @@ class Movement:
     amount: Sats
 
 
+class Destination(NamedTuple):
+    """An output that is not the treasury's; `label` is what another treasury's list calls its address."""
+
+    output: TxOutput
+    label: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """One transaction seen from one treasury; `fee` is None where an input's amount is not known."""
@@ -33,7 +40,7 @@ class Meaning:
     fee: Sats | None
     mixed: bool
     movements: tuple[Movement, ...]
-    destinations: tuple[TxOutput, ...]
+    destinations: tuple[Destination, ...]
     counterparties: tuple[tuple[str, Sats], ...]
     oldest_coin_time: int | None
     first_spend: bool = False  # no other transaction is known to have spent from one of its scripts before
@@ -85,7 +92,11 @@ def meaning(
     amount = sum(mine.values())
     spent = [coins[i.outpoint] for i in tx.inputs if i.outpoint in coins]
     spent = [coin for coin in spent if ours(coin.output.script_pubkey)]
-    foreign = [o for o in tx.outputs if not ours(o.script_pubkey) and not is_unspendable(o.script_pubkey)]
+    foreign = [
+        Destination(o, None if (member := members.get(o.script_pubkey)) is None else member.label)
+        for o in tx.outputs
+        if not ours(o.script_pubkey) and not is_unspendable(o.script_pubkey)
+    ]
     flow = (
         Flow.INTERNAL if spent and not foreign else Flow.INFLOW if amount > 0 or not spent else Flow.OUTFLOW
     )

@@ -78,7 +78,7 @@ class Observation:
 
     `at_ms` is when we knew. `tip` is our chain's tip, at which every reading holds. Blocks up to height
     `caught_up_from` were mined before this watch had seen the tip: what is first known in one of them
-    is told late.
+    is told late. `pieces` are what was read so far of histories that are too long to be read at once.
     """
 
     at_ms: int
@@ -87,3 +87,4 @@ class Observation:
     sightings: Mapping[Txid, Sighting] = field(default_factory=dict)
     readings: Mapping[ScriptHash, Reading] = field(default_factory=dict)
     caught_up_from: int = -1
+    pieces: Mapping[ScriptHash, frozenset[Txid]] = field(default_factory=dict)

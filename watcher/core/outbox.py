@@ -14,7 +14,8 @@ from typing import TypeAlias
 class Leased:
     """A delivery lent to a sender until `until_ms`; `attempts` were made before, `body` is what to send.
 
-    `holds` says whether the condition of which it tells the beginning or the end is so now.
+    `holds` says whether the condition of which it tells the beginning or the end is so now, `overtaken`
+    whether later news of its incident has arrived at this endpoint already: what people remark is none.
     """
 
     id: int
@@ -25,6 +26,7 @@ class Leased:
     until_ms: int
     body: str = field(repr=False)
     holds: bool = False
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

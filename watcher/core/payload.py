@@ -29,8 +29,6 @@ def body(notice: Notice, external_url: str, rate: Rate | None = None) -> str:
     """The text to send, fixed at commit: each retry sends the same bytes, at the rate of then."""
     event = notice.event
     data = dict(event.data)
-    if notice.confirmations is not None:
-        data["confirmations"] = notice.confirmations
     incident = f"{external_url.rstrip('/')}/incidents/{event.incident}"
     amount = data.get("amount_sats")
     data |= {

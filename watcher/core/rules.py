@@ -49,7 +49,6 @@ class Notice:
     step: str
     severity: Severity
     rules: tuple[str, ...]
-    confirmations: int | None = None  # where the rung is past the event's own
     wait_seconds: float = 0  # of a condition: it is sent if it still holds then
     expected: bool = False  # somebody announced it: told quietly, and marked
 
@@ -119,7 +118,6 @@ class _Carrier:
     event: Event
     webhook_id: str
     step: str
-    confirmations: int | None
 
 
 def _carriers(
@@ -140,7 +138,7 @@ def _carriers(
             top = max(reached)
             confirmed = own.get((entry.treasury, entry.txid, "tx.confirmed"))
             event: Event | None
-            suffix, past = "", None
+            suffix = ""
             if top == 0:
                 event = own.get((entry.treasury, entry.txid, "tx.seen")) or confirmed
             elif top >= policy.finality:
@@ -151,12 +149,10 @@ def _carriers(
                 event = None
             else:
                 event = confirmed or recall(entry.confirmed_event)
-                suffix, past = f".{top}", top
+                suffix = f".{top}"
             if event is not None and _matches_flow(policy, rule, event):
-                step = str(past) if past is not None else event.type.removeprefix("tx.")
-                found.setdefault(event.id, []).append(
-                    _Carrier(rule, event, f"{event.id}{suffix}", step, None if past is None else entry.level)
-                )
+                step = suffix[1:] or event.type.removeprefix("tx.")
+                found.setdefault(event.id, []).append(_Carrier(rule, event, f"{event.id}{suffix}", step))
     return found
 
 
@@ -172,7 +168,7 @@ def _spends(
         return
     for rule in policy.rules:
         if _matches_spend(rule, event):
-            yield _Carrier(rule, event, event.id, event.type.removeprefix("tx."), None)
+            yield _Carrier(rule, event, event.id, event.type.removeprefix("tx."))
 
 
 def level_of(rung: Rung, finality: int) -> int:
@@ -216,7 +212,6 @@ class _Desk:
                     carrier.step,
                     Severity.INFO if expected else rule.severity,
                     (rule.name,),
-                    carrier.confirmations,
                     expected=expected,
                 )
             )
@@ -261,17 +256,14 @@ class _Desk:
             # the end as loudly as the beginning: an alert manager knows the two as one by that too
             told = dict.fromkeys(self._policy.endpoints, Severity.WARNING)
             told.pop(str(event.data["endpoint"]), None)
-            self.severities[event.id] = Severity.WARNING
         elif event.type == "incident.noted":
             told = dict.fromkeys(self._told.get(event.incident or "", {}), Severity.INFO)
-            self.severities[event.id] = Severity.INFO
         elif event.type == "movement.expected":
             # it makes what these rules say quieter: now is the time to say it as loudly
             for rule in self._policy.rules:
                 if _SPENDS.intersection(rule.on) and _of_treasury(rule, event):
                     for endpoint in rule.send_to:
                         told[endpoint] = _louder(told.get(endpoint, rule.severity), rule.severity)
-            self.severities[event.id] = max(told.values(), key=_LOUDNESS.__getitem__, default=Severity.INFO)
         for endpoint, severity in told.items():
             self._add(Notice(endpoint, event.id, event, event.type, severity, ()))
 

@@ -34,7 +34,7 @@ class Topic(StrEnum):
 
 FLOWS = (Topic.INFLOW, Topic.OUTFLOW, Topic.INTERNAL)
 BALANCES = frozenset({Topic.BALANCE_BELOW, Topic.BALANCE_ABOVE})
-CONDITIONS = BALANCES | {Topic.CLAIM_MISMATCH, Topic.DISAGREEMENT, Topic.STALE}
+CONDITIONS = BALANCES | {Topic.CLAIM_MISMATCH, Topic.DISAGREEMENT, Topic.STALE, Topic.SOURCE}
 
 
 class Severity(StrEnum):

@@ -57,8 +57,7 @@ class AppriseSender(Connectionless):
         """One message; every failure is a verdict, and Apprise tells no reasons."""
         if self._last is not None and self._last.is_alive():
             return Retry(Reason.TIMEOUT)
-        bodies = [delivery.body for delivery in group]
-        message = await asyncio.to_thread(self._texts.message, bodies, _ROOM)
+        message = await asyncio.to_thread(self._texts.telling, group, _ROOM)
         sent: Future[bool] = Future()
         self._last = threading.Thread(target=self._notify, args=(message, sent), daemon=True)
         self._last.start()

@@ -51,9 +51,8 @@ class ChatSender(OverHttp):
 
     async def send(self, group: Group) -> Verdict:
         """One message; every failure is a verdict."""
-        bodies = [delivery.body for delivery in group]
         # in a thread: thousands of bodies take longer to read than the loop may stand still
-        message = await asyncio.to_thread(self._texts.message, bodies, self._kind.room)
+        message = await asyncio.to_thread(self._texts.telling, group, self._kind.room)
         answer = await self._http.post(self._kind.request(message), self._kind.headers)
         own = self._kind.verdict(answer) if isinstance(answer, Answer) else None
         return self._http.judge(answer) if own is None else own

@@ -104,8 +104,7 @@ class MailSender(Connectionless):
 
     async def send(self, group: Group) -> Verdict:
         """One message to whom it has not reached; every failure is a verdict."""
-        bodies = [delivery.body for delivery in group]
-        message = await asyncio.to_thread(self._texts.message, bodies, _ROOM)
+        message = await asyncio.to_thread(self._texts.telling, group, _ROOM)
         name = _name([delivery.webhook_id for delivery in group])
         mail = compose(message, self._mailbox, name=name, at=datetime.fromtimestamp(self._now(), UTC))
         try:

@@ -7,7 +7,7 @@ Its laws:
   a sender for people may put an outflow first and fold what is alike (`watcher.delivery.queues`).
 - Deliveries sent as one share the attempt and its verdict, each with a row and a schedule of its own.
 - Memory is bounded by what is lent out, which a lane's queue limits, whatever waits.
-- Verdicts that arrive while a commit is under way share the next one.
+- Verdicts that arrive during a commit, or shortly after it, share the next one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # groups sent and not yet recorded at most, in a lane
 UNRECORDED: Final = LEND
+# after a commit: each costs a flush to disk, and what is told twice after a crash is dropped by its id
+COMMIT_PAUSE_SECONDS: Final = 0.01
 # of a large group, so many verdicts are one commit: the ledger has others to serve
 RECORDED_AT_ONCE: Final = 512
 # the ledger is looked at again at least this often, whatever was rung or computed (a clock may be set)
@@ -102,6 +104,11 @@ class Outbox:
         if lane is not None:
             lane.ring()
 
+    def ring_all(self) -> None:
+        """Something may be due at any endpoint, those included that left the config: the clock was set."""
+        for lane in self._lanes.values():
+            lane.ring()
+
     def hold(self, endpoint: str) -> None:
         """Start nothing of what is borrowed for this endpoint: it falls due again when its lease ends.
 
@@ -139,18 +146,24 @@ class Outbox:
             await sender.remind(standing)
             await self._timing.wait(never, REMIND_SECONDS)
 
+    def halt(self) -> None:
+        """Start nothing more, from now on."""
+        for lane in self._lanes.values():
+            lane.halt()
+
     async def stop(self, within: float) -> None:
         """Start nothing more and give running attempts that many seconds to be answered and recorded.
 
         To be called before `run` is cancelled; what is cut off falls due again at the next start.
         """
-        running = [task for lane in self._lanes.values() for task in lane.stop()]
+        self.halt()
+        running = [task for lane in self._lanes.values() for task in lane.running()]
         if running:
             await asyncio.wait(running, timeout=within)
 
 
 class _Recorder:
-    """Records attempts; those that arrive during one commit share the next."""
+    """Records attempts; those that arrive during one commit, or shortly after it, share the next."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -173,6 +186,7 @@ class _Recorder:
             for _, done in batch:
                 if not done.done():
                     done.set_result(None)
+            await asyncio.sleep(COMMIT_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +228,10 @@ class _Lane:
     def still_seconds(self) -> float:
         return 0.0 if self._looked is None else asyncio.get_running_loop().time() - self._looked
 
-    def stop(self) -> set[asyncio.Task[None]]:
+    def halt(self) -> None:
         self._stopping = True
+
+    def running(self) -> set[asyncio.Task[None]]:
         return set(self._running)
 
     async def run(self) -> NoReturn:

@@ -28,7 +28,7 @@ def tell_one(
     """Append the event, which names the endpoint, and put it into the outbox for that endpoint alone."""
     journal = Journal(bare(connection, settings.terms), at_ms)
     event = journal.other(event_type, {"endpoint": endpoint} | (more or {}))
-    store.store_events(connection, (event,), {event.id: Severity.INFO})
+    store.store_events(connection, (event,), {})
     notice = Notice(endpoint, event.id, event, event.type, Severity.INFO, ())
     store.store_notices(connection, (notice,), settings.external_url, at_ms)
     return event

@@ -41,7 +41,8 @@ def address_balances(connection: sqlite3.Connection, previous: AddressBalances |
         rows = connection.execute(
             """SELECT w.treasury, w.address,
                  (SELECT coalesce(sum(o.received - o.spent), 0)
-                  FROM touches o JOIN entries e ON e.treasury = w.treasury AND e.tx = o.tx
+                  -- CROSS JOIN keeps SQLite to this order: else it walks the whole book for each address
+                  FROM touches o CROSS JOIN entries e ON e.treasury = w.treasury AND e.tx = o.tx
                   WHERE o.script = w.script AND e.state = 'confirmed') AS sats
                FROM watches w
                WHERE w.removed_ms IS NULL AND w.baselined = 1 AND w.address IS NOT NULL

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from watcher.bitcoin.types import Txid, Unconfirmed
 from watcher.core.events import Event
 from watcher.core.fiat import RateAt, no_rate
-from watcher.core.known import Flow, State
+from watcher.core.known import Flow
 from watcher.core.observation import Sighting
 from watcher.core.reconcile import reconcile
 from watcher.core.rules import Notice, Policy, decide, level_of
@@ -22,12 +22,13 @@ from watcher.ledger import chain, store
 from watcher.ledger.baseline import baseline
 from watcher.ledger.expectations import Expectations
 from watcher.ledger.load import load, load_transactions
-from watcher.ledger.transactions import index_known, row_ids, store_transactions
+from watcher.ledger.transactions import index_known, store_transactions, without_entry
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping, Sequence
 
+    from watcher.bitcoin.types import ScriptHash
     from watcher.core.book import Climb
     from watcher.core.known import KnownTransaction, Terms
     from watcher.core.observation import Observation
@@ -130,26 +131,31 @@ def _as_begun(
 
 def _with_what_is_kept(connection: sqlite3.Connection, seen: Observation) -> Observation:
     """A script new to a treasury may have a past that the ledger holds already: it is not fetched again."""
+    said = _said(seen)
     new = connection.execute(
         """SELECT s.scripthash, s.script_pubkey, s.id, w.treasury
            FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
            JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL WHERE w.baselined = 0""",
-        (json.dumps(list(seen.readings)),),
+        (json.dumps(list(said)),),
     ).fetchall()
     if not new:
         return seen
-    past = frozenset[Txid]().union(*(seen.readings[row["scripthash"]].txids for row in new))
-    index_known(connection, {row["script_pubkey"]: row["id"] for row in new}, past)
-    known = load_transactions(connection, row_ids(connection, past - seen.sightings.keys()).values())
-    kept: dict[Txid, Sighting] = {}
+    index_known(connection, [(row["script_pubkey"], row["id"], said[row["scripthash"]]) for row in new])
+    ids: set[int] = set()
     for row in new:
-        for txid in seen.readings[row["scripthash"]].txids & known.keys():
-            entry = known[txid].entries.get(row["treasury"])
-            if entry is None or entry.state is State.LEFT:
-                sighting = _sighting(connection, known[txid])
-                if sighting is not None:
-                    kept[txid] = sighting
+        if past := said[row["scripthash"]] - seen.sightings.keys():
+            ids |= without_entry(connection, row["treasury"], past)
+    kept: dict[Txid, Sighting] = {}
+    for txid, known in load_transactions(connection, ids).items():
+        sighting = _sighting(connection, known)
+        if sighting is not None:
+            kept[txid] = sighting
     return replace(seen, sightings={**seen.sightings, **kept}) if kept else seen
+
+
+def _said(seen: Observation) -> dict[ScriptHash, frozenset[Txid]]:
+    """What is on the scripts that were read, in full or in part."""
+    return {**seen.pieces, **{script: reading.txids for script, reading in seen.readings.items()}}
 
 
 def _sighting(connection: sqlite3.Connection, known: KnownTransaction) -> Sighting | None:
@@ -196,7 +202,7 @@ def _recall(connection: sqlite3.Connection, sequence: int) -> Event:
 
 def _strangers(connection: sqlite3.Connection, seen: Observation) -> tuple[Txid, ...]:
     """Sighted, said to be on a script that was read, and not kept: they touch none of ours."""
-    claimed = {txid for reading in seen.readings.values() for txid in reading.txids} & seen.sightings.keys()
+    claimed = {txid for txids in _said(seen).values() for txid in txids & seen.sightings.keys()}
     rows = connection.execute(
         "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT txid FROM transactions)",
         (json.dumps(sorted(claimed)),),

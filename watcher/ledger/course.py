@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from watcher.ledger.pages import Step
+from watcher.ledger.earlier import Step
 
 if TYPE_CHECKING:
     import sqlite3

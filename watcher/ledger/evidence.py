@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from watcher.bitcoin.addresses import encode_address
 from watcher.bitcoin.headers import header_hash
 from watcher.bitcoin.networks import Network
-from watcher.ledger.pages import end_of_day
+from watcher.ledger.earlier import end_of_day
 from watcher.ledger.queries import one_moment
+from watcher.ledger.schema import VERSION
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,6 +62,8 @@ class Source:
     published: str | None
     published_by: str | None
     source: str | None
+    read: str | None
+    licence: str | None
     since: int | None
     sats: Sats
 
@@ -112,8 +115,10 @@ class Evidence:
 def evidence(connection: sqlite3.Connection, treasury: str, at: int | date | None) -> Evidence:
     """The evidence at the end of a block or UTC day; None: at the block up to which the balance is complete.
 
-    `NoEvidenceError` where the balance is not known there.
+    `NoEvidenceError` where the balance is not known there, or the ledger is of an older version still.
     """
+    if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+        raise NoEvidenceError("its ledger is of an older version: `watcher run` brings it up to date")
     with one_moment(connection):
         row = connection.execute("SELECT * FROM treasuries WHERE name = ?", (treasury,)).fetchone()
         if row is None or row["baselined_ms"] is None or row["complete_height"] is None:
@@ -220,12 +225,14 @@ def _addresses(connection: sqlite3.Connection, treasury: str, height: int, netwo
             published=row["published"],
             published_by=row["published_by"],
             source=row["source"],
+            read=row["read"],
+            licence=row["licence"],
             since=row["anchor_height"],
             sats=row["sats"],
         )
         for row in connection.execute(
-            """SELECT s.script_pubkey, w.label, w.published, w.published_by, w.source, w.anchor_height,
-                 (SELECT coalesce(sum(o.received - o.spent), 0) FROM touches o
+            """SELECT s.script_pubkey, w.label, w.published, w.published_by, w.source, w.read, w.licence,
+                 w.anchor_height, (SELECT coalesce(sum(o.received - o.spent), 0) FROM touches o
                   JOIN entries e ON e.tx = o.tx AND e.treasury = w.treasury AND e.state = 'confirmed'
                   JOIN transactions t ON t.id = o.tx
                   WHERE o.script = w.script AND t.block_height <= ?) AS sats

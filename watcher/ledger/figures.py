@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from watcher.core.known import Flow
 from watcher.ledger.queries import last_sequence, one_moment, outbox_counts, tip, treasuries
+from watcher.ledger.sqlite import driver
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,21 +64,33 @@ class LedgerFigures:
 
 
 def figures(connection: sqlite3.Connection, previous: LedgerFigures | None) -> LedgerFigures:
-    """The present figures, all of one moment; `previous` (of the same log) spares what has not changed."""
+    """The present figures, all of one moment; `previous` (of the same log) spares what has not changed.
+
+    The flows alone cost what the whole book is long: where a read may not take that long they stay as they
+    were, and the balances go on.
+    """
     with one_moment(connection):
         sequence = last_sequence(connection)
         unchanged = previous is not None and previous.sequence == sequence
         rows = tuple(treasuries(connection))
-        return LedgerFigures(
+        found = LedgerFigures(
             sequence=sequence,
             tip=tip(connection),
             treasuries=rows,
-            flows=previous.flows if previous and unchanged else _flows(connection, rows),
+            flows=previous.flows if previous else {},
             events=previous.events if previous and unchanged else _events(connection, previous),
             reorganizations=_reorganizations(connection),
             outbox=tuple(outbox_counts(connection)),
             conditions=_conditions(connection),
         )
+        if unchanged:
+            return found
+        try:
+            return replace(found, flows=_flows(connection, rows))
+        except driver.OperationalError:
+            if previous is None:
+                raise
+            return found
 
 
 def _flows(connection: sqlite3.Connection, rows: tuple[TreasuryRow, ...]) -> Mapping[FlowKey, FlowFigures]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from watcher.bitcoin.transactions import TxOutput
 from watcher.bitcoin.types import BlockHash, BlockRef, Outpoint, ScriptHash, Txid
 
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedScript:
-    """A script on the list: whose, the hash of its history as last read, and whether it was ever read."""
+class WatchedScript(msgspec.Struct, frozen=True, gc=False):
+    """A script on the list: whose, the hash of its history as last read, and whether it was ever read.
+
+    The garbage collector need not look at a hundred thousand of them.
+    """
 
     scripthash: ScriptHash
     treasury: str
@@ -110,6 +114,20 @@ def unsettled_on(
     return {Txid(r["txid"]): r["raw"] for r in rows if r["scripthash"] in wanted}
 
 
+def scripts_of(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[Txid, frozenset[ScriptHash]]:
+    """The scripts on the list that each of these touches; without those that touch none."""
+    rows = connection.execute(
+        """SELECT t.txid, s.scripthash FROM json_each(?) j JOIN transactions t ON t.txid = j.value
+           JOIN touches o ON o.tx = t.id JOIN scripts s ON s.id = o.script
+           JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL""",
+        (json.dumps(list(txids)),),
+    )
+    found: dict[Txid, set[ScriptHash]] = {}
+    for txid, script in rows:
+        found.setdefault(Txid(txid), set()).add(ScriptHash(script))
+    return {txid: frozenset(scripts) for txid, scripts in found.items()}
+
+
 def proven_on(
     connection: sqlite3.Connection, scripthashes: Iterable[ScriptHash], height: int
 ) -> dict[ScriptHash, frozenset[Txid]]:
@@ -174,8 +192,14 @@ def store_complete(
 
 
 def complete(connection: sqlite3.Connection) -> list[tuple[str, BlockRef, int, tuple[str, ...]]]:
-    """When and at which block each treasury was last read in full, and by whose word."""
-    rows = connection.execute("SELECT * FROM treasuries WHERE complete_height IS NOT NULL")
+    """When and at which block each treasury was last read in full, and by whose word.
+
+    Not of one that had nothing on the list and has now: it was not read since.
+    """
+    rows = connection.execute(
+        """SELECT t.* FROM treasuries t WHERE t.complete_height IS NOT NULL AND EXISTS
+             (SELECT 1 FROM watches w WHERE w.treasury = t.name AND w.removed_ms IS NULL AND w.baselined)"""
+    )
     return [
         (
             row["name"],

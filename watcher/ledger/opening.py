@@ -124,7 +124,10 @@ def check_network(connection: sqlite3.Connection, path: Path, network: Network) 
 
 @contextlib.contextmanager
 def refusals(path: Path) -> Iterator[None]:
-    """Whatever SQLite or the system says against the file inside is a LedgerUnusableError that names it."""
+    """Whatever is said against the ledger at `path`, by SQLite or the system, is a LedgerUnusableError.
+
+    It names the file: the ledger, or that companion of it which the system refuses.
+    """
     try:
         yield
     except driver.DatabaseError as error:
@@ -132,7 +135,13 @@ def refusals(path: Path) -> Iterator[None]:
             raise LedgerUnusableError(_unusable(path, str(error))) from error
         raise LedgerUnusableError(_corrupt(path, str(error))) from error
     except OSError as error:
-        raise LedgerUnusableError(_unusable(path, error.strerror or str(error))) from error
+        # which may be one of its companions
+        raise LedgerUnusableError(_unusable(error.filename or path, error.strerror or str(error))) from error
+
+
+def damage_met(path: Path, what: str) -> str:
+    """What is to be said where the ledger at `path` turns out not to be whole while it is in use."""
+    return f"{path} is corrupt ({what}): {_AFTER_DAMAGE}"
 
 
 def _create(path: Path, network: Network, now_ms: int) -> None:
@@ -203,6 +212,10 @@ def _copy_aside(connection: sqlite3.Connection, path: Path, version: int) -> Non
     publish(partial, copy)
 
 
+_AFTER_DAMAGE: Final = (
+    "keep the file, then `restore` the newest backup, and what has happened since is read from the chain "
+    "again"
+)
 _INSTEAD: Final = (
     "if that cannot be, move {} away and `restore` the newest backup: what has happened since is read "
     "from the chain again"
@@ -210,10 +223,7 @@ _INSTEAD: Final = (
 
 
 def _corrupt(path: Path, what: str) -> str:
-    return (
-        f"{path} is corrupt ({what}): nothing was changed; keep the file, then `restore` the newest backup, "
-        "and what has happened since is read from the chain again"
-    )
+    return f"{path} is corrupt ({what}): nothing was changed; {_AFTER_DAMAGE}"
 
 
 def _behind(path: Path, last: int, lost: int) -> str:
@@ -224,5 +234,5 @@ def _behind(path: Path, last: int, lost: int) -> str:
     )
 
 
-def _unusable(path: Path, what: str) -> str:
+def _unusable(path: Path | str, what: str) -> str:
     return f"{path} cannot be used: {what}; see to its permissions, its mount and the free space there"

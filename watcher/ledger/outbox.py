@@ -24,7 +24,11 @@ _LEND: Final = """
             AND (leased_ms IS NULL OR leased_ms <= ? OR leased_ms > ?)
         ORDER BY due_ms, id LIMIT ?)
     RETURNING due_ms, id, webhook_id, sequence, attempts, created_ms, body,
-        EXISTS (SELECT 1 FROM conditions c WHERE c.incident = deliveries.incident) AS holds
+        EXISTS (SELECT 1 FROM conditions c WHERE c.incident = deliveries.incident) AS holds,
+        EXISTS (SELECT 1 FROM deliveries later JOIN events e ON e.sequence = later.sequence
+                WHERE later.incident = deliveries.incident AND later.id > deliveries.id
+                    AND later.endpoint = deliveries.endpoint AND later.state = 'delivered'
+                    AND e.type NOT IN ('incident.noted', 'movement.expected')) AS overtaken
 """
 _FOLLOWING: Final = """
     SELECT due_ms FROM deliveries
@@ -40,6 +44,8 @@ _DUE_AGAIN: Final = """
 
 # longer than an attempt and its wait in the sender's queue can take
 LEASE_MS: Final = 300_000
+# longer than an attempt under way can take until it is written down
+ATTEMPT_MS: Final = 30_000
 # why a delivery is dead that was never refused itself: the endpoint said 410 to another
 GONE: Final = "gone"
 # the same: its endpoint left the config, and what is needed to reach it is lost
@@ -95,6 +101,12 @@ def lease_due(connection: sqlite3.Connection, endpoint: str, now_ms: int, limit:
         return Lease((), None)
     paused_ms = paused_until(connection, endpoint, now_ms)
     if paused_ms is not None:
+        # what was lent and not begun is due when the pause ends, and not when its lease would have
+        connection.execute(
+            "UPDATE deliveries SET leased_ms = ?1"
+            " WHERE endpoint = ?2 AND state = 'pending' AND leased_ms > ?1",
+            (now_ms + ATTEMPT_MS, endpoint),
+        )
         return Lease((), paused_ms)
     until_ms = now_ms + LEASE_MS
     rows = connection.execute(_LEND, (until_ms, endpoint, now_ms, now_ms, until_ms, limit)).fetchall()
@@ -112,6 +124,7 @@ def lease_due(connection: sqlite3.Connection, endpoint: str, now_ms: int, limit:
                 until_ms=until_ms,
                 body=row["body"],
                 holds=bool(row["holds"]),
+                overtaken=bool(row["overtaken"]),
             )
             for row in rows
         ),
@@ -136,8 +149,14 @@ def owed_endpoints(connection: sqlite3.Connection) -> frozenset[str]:
 def hasten(connection: sqlite3.Connection, now_ms: int) -> None:
     """Make due now all that waits for an instant: the clock was set back, and would reach it too late.
 
-    What waits to see whether a condition lasts must not be told early: it waits once more as long at most.
+    What waits to see whether a condition lasts must not be told early, nor an endpoint that is spared: each
+    waits once more as long at most.
     """
+    connection.execute(
+        """UPDATE pauses SET since_ms = min(since_ms, ?1), until_ms = min(until_ms, ?1 + until_ms - since_ms)
+           WHERE until_ms > ?1""",
+        (now_ms,),
+    )
     connection.execute(
         """UPDATE deliveries SET due_ms = iif(
              attempts = 0 AND sequence IN (SELECT sequence FROM conditions),

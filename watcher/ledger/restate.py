@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from watcher.core.journal import Journal
 from watcher.core.known import Known, State
 from watcher.core.reclassify import reclassify
+from watcher.ledger import chain
 from watcher.ledger.load import (
     balances,
     last_sequence,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from watcher.bitcoin.types import Sats, Txid
     from watcher.core.events import Data, Event
-    from watcher.core.known import Entry, Terms
+    from watcher.core.known import Entry, KnownTransaction, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def restate(
                 sources=transaction.sources,
                 block=None if transaction.settled is None else transaction.settled.block,
                 block_time=transaction.block_time,
+                confirmations=_confirmations(connection, transaction),
                 supersedes=entry.stated,
             )
             store_entries(connection, [told])
@@ -129,6 +131,13 @@ def _known(connection: sqlite3.Connection, change: Change, ids: Iterable[int]) -
         transactions=transactions,
         first_spends=load_first_spends(connection, members),
     )
+
+
+def _confirmations(connection: sqlite3.Connection, transaction: KnownTransaction) -> int:
+    top = chain.tip(connection)
+    if transaction.settled is None or top is None:
+        return 0
+    return top.height - transaction.settled.block.height + 1
 
 
 def _total(connection: sqlite3.Connection, treasury: str) -> tuple[Sats, Sats]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 migrations = Migrations("ledger")
 
 # Kept in `PRAGMA user_version`; a file with a higher one was written by a newer program and is refused.
-VERSION: Final = 1
+VERSION: Final = 2
 
 _FIRST: Final = (
     # network, log, created_ms
@@ -247,3 +247,14 @@ def m001_first(db: Database) -> None:
     for statement in _FIRST:
         db.execute(statement)
     db.execute("PRAGMA user_version = 1")
+
+
+@migrations()
+def m002_provenance(db: Database) -> None:
+    """When a watch's source was read (an ISO day), and under which licence it stands.
+
+    Null until the list is taken from the config again, which the next start does.
+    """
+    db.execute("ALTER TABLE watches ADD COLUMN read TEXT")
+    db.execute("ALTER TABLE watches ADD COLUMN licence TEXT")
+    db.execute("PRAGMA user_version = 2")

@@ -88,20 +88,38 @@ def _row(sighting: Sighting, position: Confirmed | Unconfirmed | None, at_ms: in
     return (sighting.tx.txid, sighting.tx.stripped, *block, held, *told)
 
 
-def index_known(connection: sqlite3.Connection, scripts: Mapping[bytes, int], past: Collection[Txid]) -> None:
+def index_known(
+    connection: sqlite3.Connection, scripts: Collection[tuple[bytes, int, Collection[Txid]]]
+) -> None:
     """Transactions kept before these scripts (by row) were watched pay or spend them too: note it.
 
-    `past` is what their histories hold. Also of transactions whose place is open: that the histories lack
-    them is what settles them.
+    With each script goes what its history holds. What is noted to pay it was looked at before. Also of
+    transactions whose place is open: that the histories lack them is what settles them.
     """
-    rows = connection.execute(
-        f"""SELECT id, raw FROM transactions WHERE id IN (
-              SELECT t.id FROM json_each(?) j JOIN transactions t ON t.txid = j.value
-              UNION {UNSETTLED})""",  # noqa: S608 - a constant of ours
-        (json.dumps(list(past)),),
-    )
-    made = _coins_of(((row["id"], parse_transaction(row["raw"])) for row in rows), scripts)
+    open_ = connection.execute(f"SELECT id, raw FROM transactions WHERE id IN ({UNSETTLED})")  # noqa: S608 - a constant of ours
+    rows_of = {script_pubkey: script for script_pubkey, script, _ in scripts}
+    made = _coins_of(((tx, parse_transaction(raw)) for tx, raw in open_), rows_of)
+    for script_pubkey, script, past in scripts:
+        if not past:
+            continue
+        rows = connection.execute(
+            """SELECT t.id, t.raw FROM json_each(?) j JOIN transactions t ON t.txid = j.value
+               WHERE NOT EXISTS (SELECT 1 FROM coins c WHERE c.txid = t.txid AND c.script = ?)""",
+            (json.dumps(list(past)), script),
+        )
+        made += _coins_of(((tx, parse_transaction(raw)) for tx, raw in rows), {script_pubkey: script})
     _link(connection, made, {})
+
+
+def without_entry(connection: sqlite3.Connection, treasury: str, txids: Iterable[Txid]) -> set[int]:
+    """Of these that are kept, the rows of those that are not in the treasury's book."""
+    rows = connection.execute(
+        """SELECT t.id FROM json_each(?) j JOIN transactions t ON t.txid = j.value
+           WHERE NOT EXISTS (SELECT 1 FROM entries e
+             WHERE e.tx = t.id AND e.treasury = ? AND e.state <> 'left')""",
+        (json.dumps(list(txids)), treasury),
+    )
+    return {row[0] for row in rows}
 
 
 def _coins_of(transactions: Iterable[tuple[int, Transaction]], scripts: Mapping[bytes, int]) -> list[_Coin]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 1_000  # scripts in one call, which lets no other thread work
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A script as the config lists it, with its provenance and the wallet it was derived from, if any."""
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """A script as the config lists it, with its provenance and the wallet it was derived from, if any.
+
+    There are 100,000 at once: the garbage collector, which stops every thread, need not look at any.
+    """
 
     scripthash: ScriptHash
     script_pubkey: bytes
@@ -35,10 +37,12 @@ class Listed:
     published: str | None
     published_by: str | None
     source: str | None
+    read: str | None = None
+    licence: str | None = None
     wallet: str | None = None
 
 
-class _Present(NamedTuple):
+class _Present(msgspec.Struct, frozen=True, gc=False):
     """A watch's row, and the hash of what is told of it: most of a long list stays as it is."""
 
     id: int
@@ -76,7 +80,7 @@ def sync(
         (row["treasury"], row["scripthash"]): _Present(row["id"], hash(tuple(row)[3:]))
         for row in connection.execute(
             """SELECT w.id, w.treasury, s.scripthash,
-                 w.address, w.label, w.published, w.published_by, w.source
+                 w.address, w.label, w.published, w.published_by, w.source, w.read, w.licence
                FROM watches w JOIN scripts s ON s.id = w.script WHERE w.removed_ms IS NULL"""
         )
     }
@@ -136,7 +140,8 @@ def _add(
             new.append(s)
         elif there.told != hash(_told(s)):
             connection.execute(
-                """UPDATE watches SET address = ?, label = ?, published = ?, published_by = ?, source = ?
+                """UPDATE watches SET address = ?, label = ?, published = ?, published_by = ?, source = ?,
+                     read = ?, licence = ?
                    WHERE id = ?""",
                 (*_told(s), there.id),
             )
@@ -147,8 +152,9 @@ def _add(
         ((s.scripthash, s.script_pubkey) for s in new),
     )
     connection.executemany(
-        """INSERT INTO watches (address, label, published, published_by, source, wallet, treasury, script)
-           SELECT ?, ?, ?, ?, ?, ?, ?, id FROM scripts WHERE scripthash = ?""",
+        """INSERT INTO watches
+             (address, label, published, published_by, source, read, licence, wallet, treasury, script)
+           SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, id FROM scripts WHERE scripthash = ?""",
         ((*_told(s), s.wallet, listed.name, s.scripthash) for s in new),
     )
     # A window that runs ahead of its wallet's use begins where the wallet does: what came since is news.
@@ -164,7 +170,7 @@ def _add(
 
 
 def _told(s: Listed) -> tuple[str | None, ...]:
-    return s.address, s.label, s.published, s.published_by, s.source
+    return s.address, s.label, s.published, s.published_by, s.source, s.read, s.licence
 
 
 def _remove(connection: sqlite3.Connection, change: Change, watches: list[int]) -> list[Event]:

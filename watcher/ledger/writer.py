@@ -29,8 +29,8 @@ _PASSING: Final = frozenset({5, 8, 10, 13, 14})
 class Writer:
     """Owns the writing connection; units run one after another, in the order they were asked for.
 
-    `writable` is False while the disk refuses: the unit then waits and is tried again, so that nothing
-    is skipped when there is space. `bell` rings when the log has grown; `damaged` says that the file has
+    A unit that the disk refuses waits and is tried again, so that nothing is skipped when there is space;
+    `writable` is False while one waits. `bell` rings when the log has grown; `damaged` says that the file has
     turned out not to be whole.
     """
 
@@ -39,9 +39,14 @@ class Writer:
         self._mark = Mark(connection)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._end = self._rung = last_sequence(connection)
+        self._waiting = 0
         self.bell = Bell()
-        self.writable = True
         self.damaged = False
+
+    @property
+    def writable(self) -> bool:
+        """Whether nothing waits for the disk. Units that happen to write nothing go through meanwhile."""
+        return self._waiting == 0
 
     async def run(self, unit: Callable[[sqlite3.Connection], T]) -> T:
         """Run `unit` in `BEGIN IMMEDIATE … COMMIT`; an exception rolls all of it back.
@@ -49,23 +54,27 @@ class Writer:
         Cancelling the waiter does not half-cancel the unit: it is carried out or not, as a whole.
         """
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                running = loop.run_in_executor(self._thread, self._transact, unit)
-                running.add_done_callback(self._ring)  # also when nobody waits for the result any more
-                result = await asyncio.shield(running)
-            except driver.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _PASSING:
-                    raise
-                if self.writable:
-                    log.critical("the ledger cannot be written: %s; trying again until it can", error)
-                self.writable = False
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                if not self.writable:
-                    log.warning("the ledger can be written again")
-                self.writable = True
-                return result
+        waits = False
+        try:
+            while True:
+                try:
+                    running = loop.run_in_executor(self._thread, self._transact, unit)
+                    running.add_done_callback(self._ring)  # also when nobody waits for the result any more
+                    result = await asyncio.shield(running)
+                except driver.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF not in _PASSING:
+                        raise
+                    if self.writable:
+                        log.critical("the ledger cannot be written: %s; trying again until it can", error)
+                    self._waiting += not waits
+                    waits = True
+                    await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    if waits and self._waiting == 1:
+                        log.warning("the ledger can be written again")
+                    return result
+        finally:
+            self._waiting -= waits
 
     async def turn(self) -> None:
         """Return when the thread has done what it was asked for before: it gets on, writable or not."""

@@ -25,15 +25,18 @@ if TYPE_CHECKING:
     from watcher.bitcoin.types import ScriptHash
     from watcher.observe.doorbell import Bell, Doorbells, Rings
     from watcher.observe.follow import Fork
-    from watcher.observe.watch import Moment, Watch
-    from watcher.sources.base import Source
+    from watcher.observe.scribe import Moment
+    from watcher.observe.watch import Watch
+    from watcher.sources.base import Source, SourceTip
 
 SCRIPTS_A_COMMIT: Final = 200  # histories read between two commits: progress shows, and little is lost
 EMPTY_A_COMMIT: Final = 2_000  # scripts without a history, between two commits
+STATUSES_A_TURN: Final = 2_000  # of the loop: a hundred thousand in one piece would hold it up for 100 ms
 REST_SECONDS: Final = 1.0  # after a failure, before the source is asked again
 REST_MISBEHAVED_SECONDS: Final = 30.0
 LATE_SECONDS: Final = 5.0  # until a script is asked for again that the source did not come to
 ODD_STATUSES: Final = 3
+_A_TURN: Final = 1e-4  # seconds; after `sleep(0)` one goes on before what has come meanwhile
 _NEVER: Final = ""  # no status is empty
 
 
@@ -101,7 +104,7 @@ class Attendant:
             try:
                 await self._attend()
             except Misbehaved as error:
-                self._watch.struck(self, error)
+                self._watch.worth.struck(self, error)
                 self._blamed = error.reason
                 rest = REST_MISBEHAVED_SECONDS
             except SourceError as error:
@@ -125,7 +128,7 @@ class Attendant:
         """What keeps it away may be a false answer, a certificate say: a strike, once for each reason."""
         why = self._doorbells.errors.get(self.name)
         if isinstance(why, Misbehaved) and why.reason != self._blamed:
-            self._watch.struck(self, why)
+            self._watch.worth.struck(self, why)
         self._blamed = why.reason if why is not None else None
 
     async def _rest(self, seconds: float) -> None:
@@ -158,7 +161,7 @@ class Attendant:
         self.dirty |= rings.scripts & self._subscribed
         for script in rings.scripts & self._said.keys():
             del self._said[script]
-        tip = await self.source.tip()
+        tip = await self._tip_for(rings)
         self._tip = tip.block
         if rings.connected:
             self._watch.caught_up_from = max(self._watch.caught_up_from, tip.block.height)
@@ -179,8 +182,22 @@ class Attendant:
             await self._prove()
         elif is_more:
             self.bell.ring(tip=True)  # a part at a time, so that what rings meanwhile has its turn first
-        elif self._watch.tip == (await self.source.tip()).block:
-            # the tip moved while reading, or a transaction was gone meanwhile
+        else:
+            await self._look_again(tip.block)
+
+    async def _tip_for(self, rings: Rings) -> SourceTip:
+        """The source's tip, as it told it where only scripts rang: a history comes with the tip it is of."""
+        told = self.source.told_tip
+        if told is None or rings.tip or rings.connected or rings.sweep:
+            return await self.source.tip()
+        return told
+
+    async def _look_again(self, followed: BlockRef) -> None:
+        """The tip moved while reading, or had not been told, or a transaction was gone meanwhile."""
+        tip = (await self.source.tip()).block
+        if tip not in {followed, self._watch.tip}:
+            self.bell.ring(tip=True)
+        elif tip == self._watch.tip:
             if self._looks_again is not None:
                 self._looks_again.cancel()  # one is enough: each would set the next
             ring = partial(self.bell.ring, tip=True)
@@ -211,6 +228,7 @@ class Attendant:
             scripts = list(self._subscribed)
             self._unasked.clear()
             self._rotation = Rotation(scripts, pieces(self.bound, self._watch.reread), now_ms, height)
+            await asyncio.sleep(_A_TURN)  # the list was sorted, and is now made questions of
         else:
             # first what has not had its turn: the others' turns begin when all have had one
             whole = bool(self._unasked)
@@ -220,10 +238,20 @@ class Attendant:
         # turns are paced so that what they cost is forgiven until the next; all at once is not
         with self.source.at_leisure() if whole else nullcontext():
             statuses = await self.source.watch(scripts) if scripts else {}
-        empty = [script for script, status in statuses.items() if self._took(script, status)]
-        busy = {script for script, status in statuses.items() if isinstance(status, TooBusy)}
+        empty: list[ScriptHash] = []
+        busy: set[ScriptHash] = set()
+        late: list[float | None] = []
+        for part in _parts(list(statuses), STATUSES_A_TURN):
+            for script in part:
+                status = statuses[script]
+                if self._took(script, status):
+                    empty.append(script)
+                elif isinstance(status, TooBusy):
+                    busy.add(script)
+                elif isinstance(status, Unavailable):
+                    late.append(status.retry_after)
+            await asyncio.sleep(0)
         self.too_busy = (self.too_busy - set(scripts)) | busy
-        late = [status.retry_after for status in statuses.values() if isinstance(status, Unavailable)]
         if late:
             self._ask_again(max(seconds or LATE_SECONDS for seconds in late))
         if not self._unasked:
@@ -275,25 +303,39 @@ class Attendant:
     async def _read_dirty(self, rang: AbstractSet[ScriptHash]) -> bool:
         """Read a part of what is dirty, first what rang; whether more may be read at once.
 
+        Never together are scripts that were read before, which come first, and others: an alarm waits
+        neither for a long past nor for one that cannot be read.
         What another source has in hand for the first time is left to it: perhaps its word will do.
         """
         self._tried -= rang
         ready = self.dirty.difference(self._tried, self._watch.first_reading.in_hand)
-        part = [*islice(ready & rang, SCRIPTS_A_COMMIT)]
-        part += islice((script for script in ready if script not in rang), SCRIPTS_A_COMMIT - len(part))
+        now = ready - self._watch.listing.unread or ready
+        part = [*islice(now & rang, SCRIPTS_A_COMMIT)]
+        part += islice((script for script in now if script not in rang), SCRIPTS_A_COMMIT - len(part))
         if not part:
             self._tried.clear()
             return False
         moment = self._watch.moment
         first = self._watch.listing.unread.issuperset(part)
         pace = self.source.at_leisure() if first else nullcontext()
+
+        async def take(piece: Facts) -> bool:
+            """A slice of a long history; an alarm has its turn before the next, and then it is read again.
+
+            So the bell of a script that was never read, of a tip or of the timer waits for the last slice.
+            """
+            taken = await self._watch.hear(self, piece, moment, self._since)
+            return taken and self._watch.listing.unread.issuperset(self.bell.scripts)
+
         with pace, piling_up(), self._watch.first_reading.taking(self.name, part, self._watch.listing):
-            facts = await self._watch.reader(self).read(
+            facts = await self._watch.reader(self, take).read(
                 part, self._watch.caught_up_from, self._watch.chain.tip.height
             )
             self.too_busy |= facts.too_busy
             self.dirty -= facts.too_busy
             await self._watch.hear(self, facts, moment, self._since)
+        if facts.is_paused:
+            return True
         self._tried |= self.dirty.intersection(part)
         if len(ready) > len(part):
             return True
@@ -368,7 +410,7 @@ class Attendant:
         """
         tip, beside = (await self.source.tip()).block, None
         if self.fork is not None and self.fork.tip == tip:
-            tip, beside = self.fork.block, self._watch.tip if self.fork.is_equal else None
+            tip, beside = self.fork.block, self.fork.beside
         chain = self._watch.chain
         if not chain.has(tip):
             return False
@@ -383,7 +425,7 @@ class Attendant:
         left = self._watch.listing.treasuries_of(self.too_busy | self.dirty)
         word = Complete(block, self._rotation.since_ms, (self.name,), tip.height, beside)
         self.complete |= dict.fromkeys(treasuries - left, word)
-        await self._watch.now_complete(self)
+        await self._watch.worth.now_complete(self)
         return True
 
 

@@ -2,7 +2,8 @@
 
 What is in no block has no proof but its signatures. It becomes a fact when the quorum has it, or when it
 spends a coin of ours and is rightly signed. A rival of what is in the book already has to have the
-quorum itself, or nobody any more who has the other: so a story never goes back and forth.
+quorum itself, or nobody any more who has the other; one that the book has let go of comes back only when
+nobody has the other any more: so a story never goes back and forth.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from watcher.bitcoin.types import ScriptHash, Txid
     from watcher.core.observation import Reading, Sighting, Trust
@@ -26,11 +27,14 @@ MOST_BYTES: Final = 8_000_000
 class Candidate:
     """A transaction, who has shown it, and in the history of which scripts.
 
-    `proven` says that it spends a coin of ours by a right signature.
+    `proven` says that it spends a coin of ours by a right signature, `returns` that the book has had it.
+    `awaits` are the scripts of its rivals in the book: what is read there may say that these are gone.
     """
 
     sighting: Sighting
     proven: bool = False
+    returns: bool = False
+    awaits: frozenset[ScriptHash] = frozenset()
     sources: set[str] = field(default_factory=set)
     scripts: set[ScriptHash] = field(default_factory=set)
 
@@ -56,15 +60,16 @@ class Candidates:
         """The oldest first."""
         return list(self._all.values())
 
-    def add(self, source: str, sighting: Sighting, *, proven: bool = False) -> None:
-        """The source has shown it; `proven` if it is known to be rightly signed."""
+    def add(self, source: str, sighting: Sighting, *, returns: bool = False) -> None:
+        """The source has shown it; what `returns` was signed rightly when it came in."""
         if sighting.tx.txid not in self._all:
             self._bytes += len(sighting.tx.stripped)
         held = self._all.setdefault(sighting.tx.txid, Candidate(sighting))
         if len(sighting.parents) > len(held.sighting.parents):
             held.sighting = sighting
         held.sources.add(source)
-        held.proven |= proven
+        held.proven |= returns
+        held.returns |= returns
         while len(self._all) > MOST or self._bytes > MOST_BYTES:
             self.forget(next(iter(self._all)))
 
@@ -85,12 +90,15 @@ class Candidates:
                 self._leave(source, held)
         return gone
 
-    def touched(self, txids: Collection[Txid], scripts: Iterable[ScriptHash]) -> list[Candidate]:
-        """Those of these ids, and those that were shown on these scripts."""
+    def touched(self, txids: Collection[Txid], scripts: Collection[ScriptHash]) -> list[Candidate]:
+        """Those of these ids, and those that were shown on these scripts or have a rival on one."""
         if not self._all:
             return []
         found = {txid for txid in txids if txid in self._all}
         found.update(txid for script in scripts for txid in self._on.get(script, ()))
+        if scripts:
+            withheld = (held for held in self._all.values() if held.awaits)
+            found.update(held.txid for held in withheld if not held.awaits.isdisjoint(scripts))
         return [self._all[txid] for txid in sorted(found & self._all.keys())]
 
     def forget(self, txid: Txid) -> None:

@@ -10,6 +10,7 @@ from watcher.observe.tidings import Tidings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from watcher.bitcoin.types import ScriptHash
     from watcher.sources.base import SourceError
@@ -33,6 +34,11 @@ class Bell:
     def __init__(self) -> None:
         self._rung = asyncio.Event()
         self._rings = Rings()
+
+    @property
+    def scripts(self) -> AbstractSet[ScriptHash]:
+        """Those that have rung and wait for an answer."""
+        return self._rings.scripts
 
     def ring(
         self,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from watcher.bitcoin.scripts import scripthash
@@ -13,11 +15,13 @@ from watcher.core.observation import Reading, Sighting, Trust
 from watcher.ledger import knowledge
 from watcher.observe.proving import fetch
 from watcher.observe.rivals import find_rivals
+from watcher.observe.slices import A_SLICE, slices
 from watcher.sources.aside import aside_if_many
 from watcher.sources.base import Misbehaved, SourceError, TooBusy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    import sqlite3
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from watcher.bitcoin.transactions import Transaction, TxOutput
     from watcher.bitcoin.types import ScriptHash, Txid
@@ -37,9 +41,10 @@ class Facts:
     """What a look at some scripts found; `unread` are those whose history did not come whole.
 
     `too_busy` are scripts the source will never answer for. `unordered` are those with several unconfirmed
-    transactions, whose order, and so the status, no protocol before 1.6 tells. `kept` are sightings whose
-    bytes are the ledger's own, which has no witnesses; `live` are those of them that it has unconfirmed.
+    transactions, whose order, and so the status, no protocol before 1.6 tells. `kept` are sightings that the
+    ledger has, and mostly its bytes, without witnesses; `live` are those of them that it has unconfirmed.
     `vouched` are scripts read for the first time whose history others have told alike, and who has.
+    `pieces` are parts of long histories. `is_paused`: one of these is to be gone on with, from where it is.
     """
 
     readings: dict[ScriptHash, Reading] = field(default_factory=dict)
@@ -50,6 +55,8 @@ class Facts:
     kept: set[Txid] = field(default_factory=set)
     live: set[Txid] = field(default_factory=set)
     vouched: dict[ScriptHash, tuple[str, ...]] = field(default_factory=dict)
+    pieces: dict[ScriptHash, frozenset[Txid]] = field(default_factory=dict)
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,8 @@ class Reader:
     """One source's answers, turned into facts.
 
     `fork` is where its chain leaves ours, while it is on another branch: its histories are judged against
-    that block, and whole only where all of one lies at or below it.
+    that block, and whole only where all of one lies at or below it. `take` commits a slice of a long history,
+    and says whether to go on; without it there are none, and all is held at once.
     """
 
     source: Source
@@ -67,6 +75,7 @@ class Reader:
     watched: Collection[ScriptHash]
     past: Past
     fork: Fork | None = None
+    take: Callable[[Facts], Awaitable[bool]] | None = None
 
     async def read(self, scripthashes: Iterable[ScriptHash], news_above: int, fork: int) -> Facts:
         """Read these scripts, and those of ours that their transactions lead to.
@@ -80,29 +89,40 @@ class Reader:
         for _ in range(MAX_ROUNDS):
             if not todo:
                 break
-            await self._look(todo, facts)
-            todo = await self._bring_parents(facts, news_above) - facts.readings.keys() - facts.unread
-            todo -= facts.too_busy
+            more = await self._look(todo, facts, news_above)
+            more |= await self._bring_parents(facts, news_above)
+            todo = more - facts.readings.keys() - facts.unread - facts.too_busy
         await self._investigate(facts, fork)
         return facts
 
-    async def _look(self, scripthashes: Collection[ScriptHash], facts: Facts) -> None:
+    async def _look(
+        self, scripthashes: Collection[ScriptHash], facts: Facts, news_above: int
+    ) -> set[ScriptHash]:
+        """Read these; the scripts of ours that what was taken up in slices spends from."""
         answer = await self.source.histories(sorted(scripthashes))
         steady = answer.before.block == answer.after.block == self.chain.tip
         beside = self.fork is not None and answer.before.block == answer.after.block == self.fork.tip
         claims = _claims(answer, facts)
-        lines = sum(map(len, claims.values()))
-        by_txid = await aside_if_many(
-            lines, lambda: {claim.txid: claim for history in claims.values() for claim in history}
-        )
-        kept = await self.ledger.run(lambda c: knowledge.kept(c, by_txid))
-        facts.live |= {txid for txid, known in kept.items() if known.live}
         vouched = await self.past.vouched(claims, answer.statuses)
-        news = await aside_if_many(
-            lines, lambda: {t: claim for t, claim in by_txid.items() if self._is_news(claim, kept.get(t))}
-        )
-        if beside:  # what is in a block of its own branch is in none of ours
-            news = {txid: claim for txid, claim in news.items() if self._is_shared(claim)}
+        more: set[ScriptHash] = set()
+        news, kept = await self._news(claims, beside=beside, enough=A_SLICE if self.take else None)
+        if len(news) > A_SLICE and self.take:
+            # where questions are counted, what all say alike is taken up before it is proven
+            trusting = steady and self.source.sweep_seconds(1) > 0
+            more = await self._take_up(
+                claims, answer.statuses, facts, news_above, beside=beside, trusting=trusting
+            )
+            if facts.is_paused:
+                facts.unread |= claims.keys()
+                return more
+            news, kept = await self._news(claims, beside=beside)
+            if sum(claim.height is not None for claim in news.values()) > A_SLICE:
+                facts.unread |= (
+                    claims.keys()
+                )  # what could not be shown slice by slice is not held at once now
+                return more
+        facts.live |= {txid for txid, known in kept.items() if known.live}
+        lines = sum(map(len, claims.values()))
         waiting = await aside_if_many(lines, partial(self.past.waiting, claims, vouched, news))
         if waiting and not steady:  # it is not known of which branch they were told: to be read again
             facts.unread |= vouched.keys()
@@ -112,13 +132,79 @@ class Reader:
             facts.vouched |= vouched
         await self._sight(news, kept, waiting, facts)
         for script, history in claims.items():
-            said = steady or (beside and all(claim.height is not None for claim in history))
-            settled = partial(self._are_settled, history, kept, facts)
-            if said and await aside_if_many(len(history), settled):
-                txids = frozenset(claim.txid for claim in history)
+            said = steady or (beside and not (history and history[-1].height is None))
+            txids = await aside_if_many(len(history), partial(_txids, history))
+            if said and all(txid in facts.sightings for txid in news.keys() & txids):
                 facts.readings[script] = Reading(script, txids, answer.statuses[script])
             else:
                 facts.unread.add(script)
+        return more
+
+    async def _news(
+        self, histories: Mapping[ScriptHash, Sequence[Claim]], *, beside: bool, enough: int | None = None
+    ) -> tuple[dict[Txid, Claim], dict[Txid, Kept]]:
+        """What of it the ledger lacks or has elsewhere, and that as it has it; not all beyond `enough`."""
+        news: dict[Txid, Claim] = {}
+        kept: dict[Txid, Kept] = {}
+        claims = chain.from_iterable(histories.values())
+        while lines := list(islice(claims, A_SLICE)):
+            known = await self.ledger.run(partial(_kept, claims=lines))
+            for claim in lines:
+                if not self._is_news(claim, known.get(claim.txid)) or (beside and not self._is_shared(claim)):
+                    continue
+                news[claim.txid] = claim
+                if claim.txid in known:
+                    kept[claim.txid] = known[claim.txid]
+            if enough is not None and len(news) > enough:
+                break
+        return news, kept
+
+    async def _take_up(
+        self,
+        histories: Mapping[ScriptHash, Sequence[Claim]],
+        statuses: Mapping[ScriptHash, str | None],
+        facts: Facts,
+        news_above: int,
+        *,
+        beside: bool,
+        trusting: bool,
+    ) -> set[ScriptHash]:
+        """Commit what the histories have in blocks, slice by slice, one while the next is fetched.
+
+        A transaction in a block is a fact by itself, whoever else says what of its script. The first reading
+        of a script is whole with its reading alone, which comes last: who stops here begins nowhere else.
+        """
+        assert self.take is not None
+        ours: set[ScriptHash] = set()
+        committed: asyncio.Future[bool] | None = None
+        try:
+            for piece in slices(histories):
+                news, kept = await self._news(piece, beside=beside)
+                found = Facts(pieces={script: _txids(lines) for script, lines in piece.items()})
+                found.live |= {txid for txid, known in kept.items() if known.live}
+                waiting: dict[Txid, tuple[str, ...]] = {}
+                if trusting:
+                    vouched = {
+                        s: n
+                        for s in piece
+                        if s in self.past.unread and (n := self.past.vouchers(s, statuses[s]))
+                    }
+                    waiting = self.past.waiting(piece, vouched, news)
+                if waiting and committed is not None:
+                    await asyncio.wait([committed])  # a coin in it may be a coin of what was read before
+                there = await self._sight(news, kept, waiting, found)
+                if len(news) >= A_SLICE and not there:
+                    raise Misbehaved("history", f"none of {len(news)} transactions that it tells is there")
+                ours |= await self._bring_parents(found, news_above)
+                if committed is not None and not await committed:
+                    facts.is_paused = True
+                    break
+                committed = asyncio.ensure_future(self.take(found))
+            facts.is_paused |= committed is not None and not await committed
+        finally:
+            if committed is not None:  # it ends before anything else is asked; the first error counts
+                await asyncio.gather(committed, return_exceptions=True)
+        return ours
 
     async def _sight(
         self,
@@ -126,10 +212,10 @@ class Reader:
         kept: Mapping[Txid, Kept],
         waiting: Mapping[Txid, tuple[str, ...]],
         facts: Facts,
-    ) -> None:
+    ) -> int:
         """A sighting of each claimed transaction that is new or is said to be elsewhere than it was.
 
-        The branches of those in `waiting` are asked for later.
+        The branches of those in `waiting` are asked for later. Returns how many there are at all.
         """
         transactions = await fetch(self.source, [t for t in news if t not in kept])
         transactions |= {t: parse_transaction(kept[t].raw) for t in news if t in kept}
@@ -159,6 +245,7 @@ class Reader:
                     trust=Trust.REPORTED,
                     sources=(self.source.name,),
                 )
+        return len(transactions)
 
     async def _bring_parents(self, facts: Facts, news_above: int) -> set[ScriptHash]:
         """Add to each new sighting the outputs it spends; the scripts of ours among them, not yet read."""
@@ -192,6 +279,8 @@ class Reader:
         if unexplained:
             rivals = await find_rivals(self.source, self.prover, unexplained)
             facts.sightings |= {t: s for t, s in rivals.items() if t not in facts.sightings}
+            # what the book has let go of and what nobody has told yet are not alike
+            facts.kept |= (await self.ledger.run(lambda c: knowledge.scripts_of(c, rivals))).keys()
 
     def _is_news(self, claim: Claim, kept: Kept | None) -> bool:
         if kept is None:
@@ -205,14 +294,18 @@ class Reader:
         """Not in a block above the one where the source leaves our chain."""
         return claim.height is None or self.fork is None or claim.height <= self.fork.block.height
 
-    def _are_settled(self, claims: Iterable[Claim], kept: Mapping[Txid, Kept], facts: Facts) -> bool:
-        """The claims are known to be so, or were shown to be so now."""
-        return all(c.txid in facts.sightings or not self._is_news(c, kept.get(c.txid)) for c in claims)
+
+def _kept(connection: sqlite3.Connection, claims: Iterable[Claim]) -> dict[Txid, Kept]:
+    return knowledge.kept(connection, [claim.txid for claim in claims])
 
 
-def _claims(answer: Histories, facts: Facts) -> dict[ScriptHash, tuple[Claim, ...]]:
+def _txids(claims: Iterable[Claim]) -> frozenset[Txid]:
+    return frozenset(claim.txid for claim in claims)
+
+
+def _claims(answer: Histories, facts: Facts) -> dict[ScriptHash, Sequence[Claim]]:
     """The histories that came; what became of the others is noted."""
-    claims: dict[ScriptHash, tuple[Claim, ...]] = {}
+    claims: dict[ScriptHash, Sequence[Claim]] = {}
     for script, history in answer.histories.items():
         if isinstance(history, TooBusy):
             facts.too_busy.add(script)
@@ -222,7 +315,7 @@ def _claims(answer: Histories, facts: Facts) -> dict[ScriptHash, tuple[Claim, ..
             facts.unread.add(script)
         else:
             claims[script] = history
-            if sum(claim.height is None for claim in history) > 1:
+            if [claim.height for claim in history[-2:]] == [None, None]:  # which come last
                 facts.unordered.add(script)
     return claims
 

@@ -51,7 +51,7 @@ class FirstReading:
         return Past(
             height=listing.past,
             unread=listing.unread,
-            watched=listing.statuses,
+            watched=listing.treasuries,
             vouchers=partial(self.vouchers, reader, listing, quorum),
             spoken=self._spoken,
         )

@@ -46,11 +46,14 @@ async def trusted_start(params: Params, source: Source) -> tuple[int, tuple[byte
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A source is on another branch: the last block of both, its tip, and whether its branch has our work."""
+    """A source is on another branch: the last block of both, its tip, and the tip of ours with the same work.
+
+    None where ours has more.
+    """
 
     block: BlockRef
     tip: BlockRef
-    is_equal: bool
+    beside: BlockRef | None
 
 
 async def follow(chain: OurChain, source: Source, tip: SourceTip) -> ChainChange | Fork | None:
@@ -97,7 +100,7 @@ async def _look(chain: OurChain, source: Source, tip: SourceTip) -> ChainChange 
         return await _look(chain, source, tip)
     theirs = sum(work_of(parse_header(raw).bits) for raw in raws)
     shared = BlockRef(fork, parse_header(raws[0]).previous)
-    return Fork(shared, tip.block, is_equal=theirs == chain.work_from(fork + 1))
+    return Fork(shared, tip.block, beside=ours if theirs == chain.work_from(fork + 1) else None)
 
 
 async def _fork_height(chain: OurChain, source: Source, tip_height: int) -> int:

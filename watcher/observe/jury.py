@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.signatures import Verdict, judge_spend
-from watcher.bitcoin.types import Confirmed, Outpoint
+from watcher.bitcoin.types import Confirmed, Outpoint, ScriptHash, Txid
 from watcher.ledger import knowledge
 from watcher.observe.candidates import Candidates
 from watcher.observe.conduct import PHANTOM, SIGNATURE
@@ -17,10 +17,9 @@ from watcher.sources.aside import aside_if_many
 from watcher.sources.base import Misbehaved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from watcher.bitcoin.transactions import TxOutput
-    from watcher.bitcoin.types import ScriptHash, Txid
     from watcher.core.observation import Reading, Sighting
     from watcher.observe.candidates import Candidate
     from watcher.observe.facts import Facts
@@ -85,8 +84,8 @@ class Jury:
             self._candidates.forget(candidate.txid)
         for txid, sighting in facts.sightings.items():
             if txid not in told:
-                # what the ledger has was signed rightly when it came in, and has lost its witnesses there
-                self._candidates.add(source, sighting, proven=txid in facts.kept)
+                # what the ledger has has lost its witnesses there
+                self._candidates.add(source, sighting, returns=txid in facts.kept)
         for reading in facts.readings.values():
             for gone in self._candidates.read(source, reading):
                 self._accuse_of_phantom(source, gone)
@@ -97,15 +96,26 @@ class Jury:
         coins, spenders = await self._ledger.run(
             lambda c: (knowledge.coins(c, spent), knowledge.live_spenders(c, spent))
         )
-        present: frozenset[Txid] = frozenset().union(*(reading.txids for reading in merged.values()))
+        rivals = frozenset[Txid]().union(*spenders.values())
+        lie_on = await self._ledger.run(lambda c: knowledge.scripts_of(c, rivals)) if rivals else {}
+        standing = {t: on for t, on in lie_on.items() if not _is_gone(t, on, merged)}
         parents = self._candidates.touched({point.txid for point in spent}, ())
         waiting = _outputs({parent.txid: parent.sighting for parent in parents})
         for candidate in _parents_first(touched):
-            rivals = {t for i in candidate.sighting.tx.inputs for t in spenders.get(i.outpoint, ())}
-            rivals.discard(candidate.txid)
-            is_held = bool(rivals) and (not merged or bool(rivals & present))
+            points = [i.outpoint for i in candidate.sighting.tx.inputs]
+            rivals = frozenset[Txid]().union(*(spenders.get(p, ()) for p in points)) - {candidate.txid}
+            # what spends from one that waits for the end of its rival waits with it
+            withheld = {
+                parent.txid: parent.awaits
+                for parent in self._candidates.touched({point.txid for point in points}, ())
+                if parent.awaits
+            }
+            awaited = [standing[t] for t in rivals if t in standing]
+            candidate.awaits = frozenset[ScriptHash]().union(*awaited, *withheld.values())
             facts_now = coins | _outputs(told)
-            if await self._is_fact(candidate, facts_now, waiting, watched, rival_held=is_held):
+            if withheld:
+                facts_now = {point: coin for point, coin in facts_now.items() if point.txid not in withheld}
+            if await self._is_fact(candidate, facts_now, waiting, watched):
                 told[candidate.txid] = candidate.as_told(self._quorum().trust(candidate.sources))
                 self._candidates.forget(candidate.txid)
         return told
@@ -116,8 +126,6 @@ class Jury:
         coins: Mapping[Outpoint, TxOutput],
         waiting: Mapping[Outpoint, TxOutput],
         watched: Collection[ScriptHash],
-        *,
-        rival_held: bool,
     ) -> bool:
         """`coins` are outputs of what is a fact, `waiting` those of all that is none yet."""
         tx = candidate.sighting.tx
@@ -140,8 +148,8 @@ class Jury:
                 return False
             candidate.proven = verdict is Verdict.VALID
         if self._quorum().suffices(candidate.sources, self._may_learn(candidate.scripts)):
-            return True
-        return candidate.proven and not rival_held
+            return not (candidate.returns and candidate.awaits)
+        return candidate.proven and not candidate.awaits
 
     def _accuse_of_phantom(self, source: str, gone: Candidate) -> None:
         """Nobody has it any more, and nobody ever had what it spends: it never was in a mempool."""
@@ -150,6 +158,12 @@ class Jury:
         if not gone.sources and unknown and len(inputs) <= MAX_PARENTS:
             error = Misbehaved(PHANTOM, f"{gone.txid} vanished, and its parents do not exist")
             self._caught.append(Caught(source, error))
+
+
+def _is_gone(txid: Txid, lies_on: Iterable[ScriptHash], readings: Mapping[ScriptHash, Reading]) -> bool:
+    """Nobody shows it any more on a script of ours that it is on."""
+    read = [readings[script] for script in lies_on if script in readings]
+    return bool(read) and not any(txid in reading.txids for reading in read)
 
 
 def _outputs(sightings: Mapping[Txid, Sighting]) -> dict[Outpoint, TxOutput]:

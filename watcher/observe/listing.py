@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Listing:
-    """Every script with its treasury and the status of its history as the quorum last gave it.
+    """Every script with its treasury and, where it has a history, its status as the quorum last gave it.
 
     `unread` are those it never gave; `by_source` are the scripts that each source may be asked for. What is
     in a block up to height `past` was there before any of them was watched. `names` are the treasuries that
@@ -23,11 +23,19 @@ class Listing:
     """
 
     treasuries: dict[ScriptHash, str] = field(default_factory=dict)
-    statuses: dict[ScriptHash, str | None] = field(default_factory=dict)
+    statuses: dict[ScriptHash, str] = field(default_factory=dict)  # most of a long list have none
     unread: set[ScriptHash] = field(default_factory=set)
     by_source: Mapping[str, frozenset[ScriptHash]] = field(default_factory=dict)
+    names_by_source: Mapping[str, frozenset[str]] = field(default_factory=dict)
     past: int = -1
     names: frozenset[str] = frozenset()
+
+    def learn(self, script: ScriptHash, status: str | None) -> None:
+        """The quorum has given it; what is not on the list is passed over."""
+        if status is None:
+            self.statuses.pop(script, None)
+        elif script in self.treasuries:
+            self.statuses[script] = status
 
     def of(self, source: str) -> frozenset[ScriptHash]:
         """The scripts that the source may be asked for."""
@@ -35,6 +43,9 @@ class Listing:
 
     def treasuries_of(self, scripts: Iterable[ScriptHash]) -> set[str]:
         """Whose these are."""
+        for source, whole in self.by_source.items():
+            if scripts is whole:  # asked after each ring, and there may be a hundred thousand
+                return set(self.names_by_source[source])
         return {self.treasuries[script] for script in scripts if script in self.treasuries}
 
     def may_learn(self, quorum: Quorum, scripts: Collection[ScriptHash]) -> tuple[str, ...]:
@@ -63,11 +74,13 @@ def listing(rows: Collection[WatchedScript], past: int, quorum: Quorum) -> Listi
         circle: frozenset(script for script, treasury in treasuries.items() if treasury in circle)
         for circle in circles
     }
+    names = frozenset(treasuries.values())
     return Listing(
         treasuries=treasuries,
-        statuses={row.scripthash: row.status for row in rows},
+        statuses={row.scripthash: row.status for row in rows if row.status is not None},
         unread={row.scripthash for row in rows if not row.read},
         by_source={name: scripts[witness.treasuries] for name, witness in quorum.witnesses.items()},
+        names_by_source={name: names & witness.treasuries for name, witness in quorum.witnesses.items()},
         past=past,
-        names=frozenset(treasuries.values()),
+        names=names,
     )

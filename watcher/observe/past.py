@@ -15,7 +15,7 @@ from watcher.ledger import knowledge
 from watcher.sources.aside import aside_if_many
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from watcher.bitcoin.transactions import Transaction
     from watcher.bitcoin.types import ScriptHash, Txid
@@ -41,7 +41,7 @@ class Past:
 
     async def vouched(
         self,
-        histories: Mapping[ScriptHash, tuple[Claim, ...]],
+        histories: Mapping[ScriptHash, Sequence[Claim]],
         statuses: Mapping[ScriptHash, str | None],
     ) -> dict[ScriptHash, tuple[str, ...]]:
         """Of each script that all say the same of: who does. A long past is worth waiting for their word."""
@@ -54,7 +54,7 @@ class Past:
 
     def _vouched(
         self,
-        histories: Mapping[ScriptHash, tuple[Claim, ...]],
+        histories: Mapping[ScriptHash, Sequence[Claim]],
         statuses: Mapping[ScriptHash, str | None],
     ) -> dict[ScriptHash, tuple[str, ...]]:
         # what is in no block is a fact only by who has shown it: such a history has to be read at each
@@ -62,13 +62,13 @@ class Past:
             script: names
             for script, history in histories.items()
             if script in self.unread
-            and all(claim.height is not None for claim in history)
+            and not (history and history[-1].height is None)  # which come last
             and (names := self.vouchers(script, statuses[script]))
         }
 
     def waiting(
         self,
-        histories: Mapping[ScriptHash, tuple[Claim, ...]],
+        histories: Mapping[ScriptHash, Sequence[Claim]],
         vouched: Mapping[ScriptHash, tuple[str, ...]],
         news: Mapping[Txid, Claim],
     ) -> dict[Txid, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from watcher.bitcoin.transactions import parse_transaction
@@ -34,6 +35,7 @@ class SecondPass:
         self.is_over = False
         self.waiting: Mapping[str, int] = {}
         self.pace = Pace(clock)
+        self._choosing = asyncio.Lock()  # one at a time: else two that ask together are given the same
         self._in_hand: set[Txid] = set()
         self._lacking: dict[str, set[Txid]] = {}
 
@@ -53,19 +55,20 @@ class SecondPass:
         None where there is no more for it to do. A branch that does not fold is `Misbehaved`, and all of
         the round is another's to prove.
         """
-        if self.is_over:
-            return {}, None
         lacking = self._lacking.setdefault(source.name, set())
         most = AT_ONCE_WITHIN_LIMITS if source.sweep_seconds(1) else AT_ONCE
-        skipped = self._in_hand | lacking
-        rows, self.waiting = await self._ledger.run(
-            lambda c: (unproven(c, most, treasuries, skipped), counts(c))
-        )
-        if not rows:
-            self.is_over = not skipped and not self.waiting
-            return {}, None
-        asked = {row.txid for row in rows}
-        self._in_hand |= asked
+        async with self._choosing:
+            if self.is_over:
+                return {}, None
+            skipped = self._in_hand | lacking
+            rows, self.waiting = await self._ledger.run(
+                lambda c: (unproven(c, most, treasuries, skipped), counts(c))
+            )
+            if not rows:
+                self.is_over = not skipped and not self.waiting
+                return {}, None
+            asked = {row.txid for row in rows}
+            self._in_hand |= asked
         try:
             with source.at_leisure():
                 proven = await prover.prove(

@@ -7,7 +7,7 @@ source that hides cannot make a coin vanish, and one that lags cannot undo what 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from watcher.core.observation import Reading
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from watcher.bitcoin.types import BlockRef, ScriptHash, Txid
+
+
+# of a history that is merged and that no source has whole: so all of them are read again until one has
+NOBODYS: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,7 @@ class Testimonies:
             return None
         txids: frozenset[Txid] = frozenset().union(*(t.reading.txids for t in said.values()))
         whole = [t.reading.status for t in said.values() if t.reading.txids == txids]
-        fullest = max(said.values(), key=lambda t: len(t.reading.txids)).reading.status
-        return Reading(script, txids, whole[-1] if whole else fullest)
+        return Reading(script, txids, whole[-1] if whole else NOBODYS)
 
     def settle(self, script: ScriptHash, asked: Collection[str]) -> None:
         """Forget what was said of the script if all that are asked have said the same."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from watcher.core.observation import ChainChange, Observation, Trust
+from watcher.core.observation import ChainChange, Observation
 from watcher.ledger import chain as kept_chain
 from watcher.ledger import knowledge, unproven
 from watcher.observe.attendant import Attendant
-from watcher.observe.complete import Complete, together
-from watcher.observe.conduct import OMITTED, Conduct
+from watcher.observe.complete import Complete
+from watcher.observe.conduct import Conduct
 from watcher.observe.facts import Facts, Reader
 from watcher.observe.first_reading import FirstReading
 from watcher.observe.follow import follow, trusted_start
@@ -27,9 +26,10 @@ from watcher.observe.listing import Listing, listing
 from watcher.observe.our_chain import OurChain
 from watcher.observe.pace import Pace
 from watcher.observe.proving import Prover
+from watcher.observe.scribe import Moment, Scribe
 from watcher.observe.second_pass import SecondPass
 from watcher.observe.testimony import Testimonies
-from watcher.sources.base import Misbehaved
+from watcher.observe.worth import Worth
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -47,17 +47,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HELD_IN_MEMORY: Final = 20_160  # headers: ten retarget periods, further back than any reorganisation
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When a reading began: what was read on a branch that has left our chain since is worth nothing.
-
-    A history read then need not have what came in a block above `tip`.
-    """
-
-    reorganizations: int
-    tip: BlockRef
 
 
 def _monotonic() -> float:
@@ -97,8 +86,6 @@ class Watch:
         self.caught_up_from = -1
         self._quorum_in_force = quorum
         self._doorbells = doorbells
-        self._commit = commit
-        self._detected = detected
         self._chain: OurChain | None = None
         self._reorganizations = 0
         self._relisted = False
@@ -109,7 +96,9 @@ class Watch:
         )
         self._turn = asyncio.Lock()
         self.first_reading = FirstReading(self.attendants, doorbells.look_again)
-        self._hearing = Hearing(self.attendants, self._testimonies, self.first_reading, doorbells.script_rang)
+        hearing = Hearing(self.attendants, self._testimonies, self.first_reading, doorbells.script_rang)
+        self._scribe = Scribe(self, hearing, self._jury, doorbells, commit, detected)
+        self.worth = Worth(self, doorbells, self._testimonies, self._jury)
         self.second_pass = SecondPass(ledger, _monotonic)
         self.pace = Pace(_monotonic)  # of the first reading, in scripts
 
@@ -210,12 +199,16 @@ class Watch:
 
     async def load(self) -> None:
         """Take up the watch list and our chain as the ledger has them."""
-        rows, past = await self.ledger.run(lambda c: (knowledge.watched(c), unproven.past(c)))
-        before, self.quorum = self.listing, self._quorum_in_force()
-        self.listing = listing(rows, past, self.quorum)
-        self._testimonies.forget(before.statuses.keys() - self.listing.statuses.keys())
-        self._relisted = False
+        self._relisted = False  # first: what changes meanwhile is taken up by another load
+        quorum = self._quorum_in_force()
+        # made over there: a list of a hundred thousand would hold the loop up for 50 ms
+        made = await self.ledger.run(lambda c: listing(knowledge.watched(c), unproven.past(c), quorum))
+        before, self.listing, self.quorum = self.listing, made, quorum
+        self._testimonies.forget(before.treasuries.keys() - self.listing.treasuries.keys())
         unread = self.listing.treasuries_of(self.listing.unread)
+        for words in (self.complete, *(attendant.complete for attendant in self.attendants.values())):
+            for name in words.keys() - self.listing.names:
+                del words[name]  # should it begin again, it will not have been read since
         self.complete = {name: complete for name, complete in self.complete.items() if name not in unread}
         for name, block, at_ms, names in await self.ledger.run(knowledge.complete):
             if name not in unread and name not in self.complete:
@@ -271,7 +264,7 @@ class Watch:
         self._has_tip = True
         if await self.ledger.run(knowledge.has_unanchored):
             async with self._turn:
-                await self._tell(Facts())  # the tip is known: what is new on the list begins here
+                await self._scribe.tell(Facts())  # the tip is known: what is new on the list begins here
         return change
 
     async def _change(
@@ -283,7 +276,7 @@ class Watch:
             return
         if change.depth == 0:
             self.chain.adopt(change)
-            await self._tell(Facts(), change, rung=rung)
+            await self._scribe.tell(Facts(), change, rung=rung)
             return
         log.warning("reorganisation: %d blocks left our chain above %d", change.depth, change.fork.height)
         fork = change.fork.height
@@ -299,14 +292,16 @@ class Watch:
         try:
             mine = touched & self.listing.of(attendant.name)
             facts = await self.reader(attendant).read(mine, fork, fork)
-            heard = await self._heard(attendant, facts, self.chain.tip)
+            heard = await self._scribe.heard(attendant, facts, self.chain.tip)
         finally:
-            await self._tell(heard, change, rung=rung)  # what could not be read stays displaced until it is
+            await self._scribe.tell(
+                heard, change, rung=rung
+            )  # what could not be read stays displaced until it is
         attendant.heard(facts)
         self._doorbells.look_again(name for name in self.attendants if name != attendant.name)
 
-    def reader(self, attendant: Attendant) -> Reader:
-        """Reads at the attendant's source."""
+    def reader(self, attendant: Attendant, take: Callable[[Facts], Awaitable[bool]] | None = None) -> Reader:
+        """Reads at the attendant's source; `take` commits a slice of what is long."""
         return Reader(
             source=attendant.source,
             chain=self.chain,
@@ -315,6 +310,7 @@ class Watch:
             ledger=self.ledger,
             watched=self.listing.of(attendant.name),
             past=self.first_reading.past(attendant.name, self.listing, self.quorum),
+            take=take,
         )
 
     async def prove(self, attendant: Attendant) -> float | None:
@@ -327,124 +323,13 @@ class Watch:
             await self.hear(attendant, Facts(sightings=proven), moment, None)
         return wait
 
-    async def hear(self, attendant: Attendant, facts: Facts, moment: Moment, rung: float | None) -> None:
-        """Take down what a source has read to us; raises `Misbehaved` where its own words convict it."""
+    async def hear(self, attendant: Attendant, facts: Facts, moment: Moment, rung: float | None) -> bool:
+        """Take down what a source has read to us; raises `Misbehaved` where its own words convict it.
+
+        False where it was read in vain: it is of a chain or of a list that is ours no more.
+        """
         async with self._turn:
             if moment.reorganizations != self._reorganizations or self._relisted:
-                return  # it stays to be read
-            heard = await self._heard(attendant, facts, moment.tip)
-            strangers: tuple[Txid, ...] = ()
-            if heard.sightings or heard.readings:
-                strangers = await self._tell(heard, rung=rung)
-            attendant.heard(facts)
-            self.first_reading.is_told({s: heard.readings[s] for s in facts.vouched if s in heard.readings})
-            for txid in strangers:
-                if txid in facts.sightings:
-                    raise Misbehaved("history", f"{txid} is not on the script it was given for")
-            attendant.judge_statuses(facts)
-            height = moment.tip.height if attendant.fork is None else attendant.fork.block.height
-            await self._hold_against_the_ledger(attendant, facts, height)
-
-    async def _heard(self, attendant: Attendant, facts: Facts, tip: BlockRef) -> Facts:
-        """What of it is a fact now, with what others have said before."""
-        readings = self._hearing.readings(attendant.name, facts, tip, self.listing, self.quorum)
-        sightings = await self._jury.facts(attendant.name, facts, readings, self.listing.statuses.keys())
-        return Facts(readings, sightings)
-
-    async def _tell(
-        self, facts: Facts, change: ChainChange | None = None, *, rung: float | None = None
-    ) -> tuple[Txid, ...]:
-        """Commit what was found; what of it has nothing to do with the scripts it was found on."""
-        committed = await self._commit(
-            Observation(
-                at_ms=self.now_ms(),
-                tip=self.chain.tip,
-                chain=change,
-                sightings=facts.sightings,
-                readings=facts.readings,
-                caught_up_from=self.caught_up_from,
-            )
-        )
-        if self.listing.past < 0:  # the first commit at a tip has anchored the list
-            self.listing.past = await self.ledger.run(unproven.past)
-        if committed.events and rung is not None:
-            self._detected(asyncio.get_running_loop().time() - rung)
-        for script, reading in facts.readings.items():
-            if script in self.listing.statuses:
-                self.listing.statuses[script] = reading.status
-        if new := len(self.listing.unread.intersection(facts.readings)):
-            self.listing.unread.difference_update(facts.readings)
-            if not self.listing.unread:
-                self.listing.unread = set()  # a set that was large keeps its room
-            self.pace.did(new)
-        if any(sighting.trust is not Trust.PROVEN for sighting in facts.sightings.values()):
-            self.second_pass.begin()
-        return committed.strangers
-
-    # -- what sources are worth ----------------------------------------------------------------------
-
-    async def _hold_against_the_ledger(self, attendant: Attendant, facts: Facts, height: int) -> None:
-        """A history, read at our tip, without a transaction that is proven to be in a block of ours."""
-        own: Misbehaved | None = None
-        for caught in self._jury.caught():
-            # told alike by enough it is what we know of the script: whoever says the same is to be read too
-            for name, other in self.attendants.items():
-                other.dirty |= caught.scripts & self.listing.of(name)
-            self._doorbells.look_again(self.attendants)
-            if caught.source == attendant.name:
-                own = caught.error
-            else:
-                self.struck(self.attendants[caught.source], caught.error)
-        if own is not None:
-            raise own
-        readings = facts.readings
-        if not readings:
-            return
-        proven = await self.ledger.run(lambda c: knowledge.proven_on(c, readings, height))
-        for script, txids in proven.items():
-            lacking = txids - readings[script].txids
-            omitted = self.conduct.read(attendant.name, script, lacking)
-            if omitted is not None:
-                raise Misbehaved(OMITTED, f"{omitted} is proven to be on a script, and not in its history")
-
-    def struck(self, attendant: Attendant, error: Misbehaved) -> None:
-        """A false answer: enough of them, and the source is not asked for a while."""
-        reason = error.reason
-        log.warning(
-            "source gave a false answer",
-            extra={"source": attendant.name, "reason": reason, "error": str(error)},
-        )
-        if not self.conduct.strike(attendant.name, reason):
-            return
-        log.warning(
-            "source is quarantined for %d s",
-            self.conduct.quarantined_for(attendant.name),
-            extra={"source": attendant.name, "reason": reason},
-        )
-        attendant.complete.clear()
-        attendant.statuses.clear()  # what it has read to us is withdrawn, and to be read again
-        self._testimonies.withdraw(attendant.name)
-        self._jury.withdraw(attendant.name)
-
-    async def now_complete(self, attendant: Attendant) -> None:
-        """The source has answered for all of some treasury: perhaps that is the quorum's word now."""
-        if not attendant.dirty:
-            self.conduct.absolve(attendant.name)
-        unread = self.listing.treasuries_of(self.listing.unread)
-        moved: list[tuple[str, BlockRef, int, tuple[str, ...]]] = []
-        for treasury in attendant.complete.keys() - unread:
-            among = self.quorum.may_learn(treasury)
-            words = [
-                self.attendants[name].complete[treasury]
-                for name in among
-                if self.attendants[name].is_up and treasury in self.attendants[name].complete
-            ]
-            whole = together(self.chain, words, self.quorum.sufficing(among))
-            if whole is None:
-                continue
-            before = self.complete.get(treasury)
-            self.complete[treasury] = whole
-            if before is None or before.block != whole.block:
-                moved.append((treasury, whole.block, whole.at_ms, whole.sources))
-        if moved:  # between blocks nothing is written: what a restart needs is at most a block old
-            await self.ledger.run(lambda c: knowledge.store_complete(c, moved))
+                return False  # it stays to be read
+            await self._scribe.take_down(attendant, facts, moment, rung)
+        return True

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from watcher.ledger.evidence import Evidence
 
-VERIFIER: Final = Path(__file__).with_name("verify.py")
+_PROGRAMS: Final = ("verify.py", "formats.py")
 # the earliest that the format knows; a file's own time would be another at each run
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _UNIX: Final = 3
@@ -29,10 +29,10 @@ _READ_ME: Final = """\
 {title}: {balance} satoshis at block {height}, and the evidence for it.
 
     sha256sum -c SHA256SUMS     nothing was changed since
-    python3 -I verify.py        it adds up; read it first, it is short
+    python3 -I verify.py        it adds up; read it first, a hundred lines, and formats.py which it uses
 
 statement.json     what is stated
-addresses.csv      the scripts it is about, who published each, where and when
+addresses.csv      the scripts it is about, who published each, where and when, when it was read, its licence
 transactions.csv   every transaction that paid or spent them, in the order of the chain
 transactions/      each as bytes (hexadecimal, without witness): twice through SHA-256 they are its id
 branches/          each one's way to the root in its block's header, from the leaf up
@@ -60,7 +60,8 @@ def archive(evidence: Evidence) -> bytes:
 
 
 def _files(evidence: Evidence) -> Iterable[tuple[str, bytes]]:
-    yield "verify.py", VERIFIER.read_bytes()
+    for program in _PROGRAMS:
+        yield program, Path(__file__).with_name(program).read_bytes()
     yield (
         "README.txt",
         _READ_ME.format(
@@ -97,7 +98,18 @@ def _statement(evidence: Evidence) -> str:
 
 def _addresses(evidence: Evidence) -> str:
     return _csv(
-        ["address", "script_pubkey", "label", "published", "by", "source", "since_height", "balance_sats"],
+        [
+            "address",
+            "script_pubkey",
+            "label",
+            "published",
+            "by",
+            "source",
+            "read",
+            "licence",
+            "since_height",
+            "balance_sats",
+        ],
         [
             [
                 one.address,
@@ -106,6 +118,8 @@ def _addresses(evidence: Evidence) -> str:
                 one.published,
                 one.published_by,
                 one.source,
+                one.read,
+                one.licence,
                 one.since,
                 one.sats,
             ]

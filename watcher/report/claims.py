@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from watcher.core.claims import Holds, Mismatched, Totals, judge, sentence
-from watcher.ledger.pages import day_totals, end_of_day
+from watcher.ledger.earlier import day_totals, end_of_day
 
 if TYPE_CHECKING:
     import sqlite3

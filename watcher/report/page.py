@@ -168,12 +168,19 @@ class _Report:
 
     def _address(self, one: Source) -> str:
         shown = one.address or one.script_pubkey.hex()
-        day = None if one.published is None else self._say("published_on", day=_text(one.published))
-        by = [f"<bdi>{_text(part)}</bdi>" for part in (one.published_by, one.source) if part]
-        told = ", ".join([*([day] if day else []), *by])
+        told = ", ".join(self._provenance(one))
         label = f"<bdi>{_text(one.label or '')}</bdi>"
         since = "" if one.since is None else str(one.since)
         return _row([f"<code>{escape(shown)}</code>", label, told, since], [_btc(one.sats)])
+
+    def _provenance(self, one: Source) -> Iterator[str]:
+        if one.published:
+            yield self._say("published_on", day=_text(one.published))
+        yield from (f"<bdi>{_text(part)}</bdi>" for part in (one.published_by, one.source) if part)
+        if one.read:
+            yield self._say("read_on", day=_text(one.read))
+        if one.licence:
+            yield self._say("licence", licence=f"<bdi>{_text(one.licence)}</bdi>")
 
     def _paragraph(self, key: str, **values: object) -> Iterator[str]:
         yield f"<h2>{self._say(key)}</h2>\n<p>{self._say(f'{key}_text', **values)}</p>"

@@ -34,9 +34,10 @@ REASON_BYTES: Final = 4_096
 class Heartbeat:
     """Pings by the config in force (None: nobody), and calls `reached` when the URL took one.
 
-    `stuck` gives the reasons why the daemon itself does not get on: then the URL is not pinged. `stale`
-    gives those why a treasury is not fresh. Either way the fail URL, where there is one, is pinged with
-    the reasons and instead of the URL: at most services the two are one check, which must not flap.
+    `stuck` gives the reasons why the daemon itself does not get on: then the URL is not pinged. `unwell`
+    gives those for which somebody is needed although it does. Either way the fail URL, where there is one,
+    is pinged with the reasons and instead of the URL: at most services the two are one check, which must
+    not flap.
     """
 
     def __init__(
@@ -45,13 +46,13 @@ class Heartbeat:
         environ: Mapping[str, str],
         *,
         stuck: Callable[[], Awaitable[Sequence[str]]],
-        stale: Callable[[], Awaitable[Sequence[str]]],
+        unwell: Callable[[], Awaitable[Sequence[str]]],
         reached: Callable[[], None],
     ) -> None:
         self._config = config
         self._environ = environ
         self._stuck = stuck
-        self._stale = stale
+        self._unwell = unwell
         self._reached = reached
         self._said: str | None = None
 
@@ -67,7 +68,7 @@ class Heartbeat:
         """One ping: to the URL, or to the fail URL with the reasons, or to nobody."""
         reasons = await _asked(self._stuck)
         if not reasons and config.fail_url is not None:
-            reasons = await _asked(self._stale)
+            reasons = await _asked(self._unwell)
         if not reasons:
             if await self._ping(config.url):
                 self._reached()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 from typing import TYPE_CHECKING, Final, Literal, TextIO
@@ -30,6 +31,7 @@ _UNPRINTABLE: Final = re.compile(
 _BARE: Final = re.compile(r"[A-Za-z0-9_.,:;/@+*%()\[\]-]+", re.ASCII)
 _MAX_VALUE: Final = 1_000
 _MAX_TRACEBACK: Final = 8_000
+_SAY_AGAIN_SECONDS: Final = 60.0
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # syslog(3), as journald reads it from `<N>` at the start of a line
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -52,6 +54,7 @@ def configure_logging(form: Format, stream: TextIO, environ: Mapping[str, str]) 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    logging.getLogger("asyncio").addFilter(_OUT_OF_RESOURCES)
     # they tell of every job and every refused request; what matters of it is counted or logged by us
     for name in ("apscheduler", "aiohttp"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -101,6 +104,29 @@ class JournalFormatter(logging.Formatter):
         """`<4>` and the line."""
         priority = next((p for level, p in _PRIORITIES if record.levelno >= level), 7)
         return f"<{priority}>{self._inner.format(record)}"
+
+
+class _OutOfResources(logging.Filter):
+    """asyncio's word that it cannot accept, each second and with a traceback: once a minute, in one line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.getMessage().startswith("socket.accept() out of system resource"):
+            return True
+        if record.created - self._said < _SAY_AGAIN_SECONDS:
+            return False
+        self._said = record.created
+        error = record.exc_info[1] if record.exc_info else None
+        why = error.strerror if isinstance(error, OSError) else "no resources"
+        record.msg, record.args, record.exc_info = "no connection can be accepted: %s", (why,), None
+        return True
+
+
+# one for all, since a filter that is added again is not added
+_OUT_OF_RESOURCES: Final = _OutOfResources()
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:

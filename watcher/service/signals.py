@@ -9,19 +9,28 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
 def signals_caught(*, stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
-    """While inside, signals call these on the running event loop; told twice, `stop` is called twice."""
+    """While inside, signals call these on the running event loop; told twice, `stop` is called twice.
+
+    Afterwards they do nothing: the process is on its way out, and must not be ended amid its closing.
+    """
     loop = asyncio.get_running_loop()
-    for number in _STOP:
-        loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    calls = {**dict.fromkeys(_STOP, stop), signal.SIGHUP: reload}
+
+    def caught(number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(calls[signal.Signals(number)])
+
+    # Not by the loop's own `add_signal_handler`: to remove one is to have the default action, and die of it.
+    for number in calls:
+        signal.signal(number, caught)
     try:
         yield
     finally:
-        for number in (*_STOP, signal.SIGHUP):
-            loop.remove_signal_handler(number)
+        for number in calls:
+            signal.signal(number, signal.SIG_IGN)

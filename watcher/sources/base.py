@@ -8,16 +8,20 @@ is worth a factor of a thousand on some servers.
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
 import msgspec
 
+from watcher.bitcoin.types import Txid
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from watcher.bitcoin.types import BlockRef, ScriptHash, Txid
+    from watcher.bitcoin.types import BlockRef, ScriptHash
 
 T = TypeVar("T")
 
@@ -74,6 +78,38 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     height: int | None
 
 
+class LongHistory(Sequence[Claim]):
+    """A history in 36 bytes a line, each made into a claim when it is looked at.
+
+    As claims it would take two hundred a line, and every source may tell a long one at the same time.
+    """
+
+    __slots__ = ("_heights", "_txids")
+
+    def __init__(self, txids: Iterable[str], heights: Iterable[int]) -> None:
+        self._txids = b"".join(map(bytes.fromhex, txids))
+        self._heights = array("i", heights)  # zero and below are in no block
+
+    def __len__(self) -> int:
+        return len(self._heights)
+
+    def __iter__(self) -> Iterator[Claim]:
+        return (self[at] for at in range(len(self)))
+
+    @overload
+    def __getitem__(self, at: int) -> Claim: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Claim, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Claim | tuple[Claim, ...]:
+        if isinstance(at, slice):
+            return tuple(self[one] for one in range(*at.indices(len(self))))
+        at = range(len(self))[at]
+        height = self._heights[at]
+        return Claim(Txid(self._txids[32 * at : 32 * at + 32].hex()), height if height > 0 else None)
+
+
 @dataclass(frozen=True, slots=True)
 class SourceTip:
     """A source's present tip: its place and its raw 80-byte header, not yet checked against anything."""
@@ -93,7 +129,7 @@ class Histories:
 
     before: SourceTip
     after: SourceTip
-    histories: Mapping[ScriptHash, tuple[Claim, ...] | SourceError]
+    histories: Mapping[ScriptHash, Sequence[Claim] | SourceError]
     statuses: Mapping[ScriptHash, str | None]
 
 
@@ -142,6 +178,10 @@ class Source(Protocol):
 
     async def run(self, doorbell: Doorbell) -> None:
         """Connect, stay connected, ring the bell; returns only when cancelled."""
+
+    @property
+    def told_tip(self) -> SourceTip | None:
+        """The tip as it told it last, unasked or asked; None where it tells none unasked, or is away."""
 
     async def tip(self) -> SourceTip:
         """The source's present tip."""

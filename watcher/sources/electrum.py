@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from functools import partial
-from itertools import chain
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from watcher import __version__
 from watcher.bitcoin.headers import header_hash
 from watcher.bitcoin.networks import PARAMS
 from watcher.sources import costs, wire
-from watcher.sources.aside import aside
+from watcher.sources.asking import Asker, raise_if_none_came, raw_of
 from watcher.sources.backoff import Reconnection
 from watcher.sources.base import Histories, NotThere, SourceError, TooBusy, Unavailable, WrongNetwork
 from watcher.sources.budget import Allowance
 from watcher.sources.dial import Authorities, dial, parse_url
 from watcher.sources.health import HealthRecord
+from watcher.sources.limits import Limits
 from watcher.sources.names import Names
+from watcher.sources.oversized import LARGE_ANSWERS, HistoryReader
 from watcher.sources.purse import Purse
-from watcher.sources.session import LARGE, Limits, Session
+from watcher.sources.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import msgspec
 
     from watcher.bitcoin.networks import Network
     from watcher.bitcoin.types import ScriptHash, Txid
@@ -33,23 +33,13 @@ if TYPE_CHECKING:
     from watcher.sources.base import Branch, Claim, Doorbell, SourceTip
     from watcher.sources.dial import Tls
     from watcher.sources.health import SourceHealth
-    from watcher.sources.jsonrpc import Question
     from watcher.sources.proxy import Socks
-    from watcher.sources.session import Reply
 
-    _History: TypeAlias = tuple[tuple[Claim, ...], str | None]  # and the status it has
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 CLIENT_NAME: Final = f"treasury-watcher/{__version__}"
 
-# Fulcrum takes 345 questions in a batch, companion included; beyond 100 nothing is gained (measured).
+# Fulcrum takes 345 questions in batches at one time; in one batch nothing is gained beyond 100 (measured).
 _SCRIPTS: Final = 250
-# ElectrumX limits a batch's whole answer to 1 MB: 50 histories of 200 entries, 50 transactions of 10 kB.
-_LARGE_ANSWERS: Final = 50
-_QUESTIONS: Final = 20 * _SCRIPTS
-_BATCHES_AT_ONCE: Final = 4  # hides the round trip; more would only queue in the server
 _HEADERS: Final = 2016  # servers' own maximum
 _SHARE_FOR_SWEEPS: Final = 0.75  # of a budget; the rest is for the tip, pings and readings
 _SMALL_HEADERS: Final = 14  # fewer are an answer that ElectrumX holds back
@@ -98,9 +88,8 @@ class ElectrumSource:
         self._probe = _Probe()
         self._record = HealthRecord()
         self._reconnection = Reconnection(name, self._record, backoff, draw)
-        self._reading = 0  # histories asked for at this moment
-        self._suspects: set[ScriptHash] = set()
-        self._oversized: set[ScriptHash] = set()
+        self._asker = Asker(self._record, clock)
+        self._histories = HistoryReader(self._asker)
 
     @property
     def host(self) -> str:
@@ -140,6 +129,11 @@ class ElectrumSource:
         finally:
             purse.at_leisure = False
 
+    @property
+    def told_tip(self) -> SourceTip | None:
+        """The tip that the server told last on this connection; None without one."""
+        return None if self._session is None else self._session.tip
+
     async def tip(self) -> SourceTip:
         """The server's present tip."""
         return await self._tip(self._open())
@@ -151,10 +145,10 @@ class ElectrumSource:
         while (missing := count - len(headers)) > 0:
             asked = min(missing, _HEADERS)
             question = wire.ask_headers(start + len(headers), asked)
-            (reply,) = await self._ask(session, [question], batch=asked < _SMALL_HEADERS)
+            (reply,) = await self._asker.ask(session, [question], batch=asked < _SMALL_HEADERS)
             if isinstance(reply, NotThere):
                 break
-            part, more = wire.read_headers(_raw(reply), asked)
+            part, more = wire.read_headers(raw_of(reply), asked)
             headers += part
             if len(part) < asked and not more:
                 break
@@ -170,11 +164,8 @@ class ElectrumSource:
         session = self._open()
         now = scripthashes[: session.purse.scripts(len(scripthashes))]
         session.watch(now)
-        statuses: dict[ScriptHash, str | SourceError | None] = {}
-        for at in range(0, len(now), _QUESTIONS):  # a hundred thousand questions at once are a lot of memory
-            questions = {one: wire.ask_watch(one) for one in now[at : at + _QUESTIONS]}
-            statuses |= await self._answers(session, questions, _read_status, at_once=_SCRIPTS)
-        _raise_if_none_came(statuses)
+        statuses = await self._asker.answers(session, now, wire.ask_watch, _read_status, at_once=_SCRIPTS)
+        raise_if_none_came(statuses)
         session.forget([one for one, status in statuses.items() if isinstance(status, TooBusy)])
         if later := scripthashes[len(now) :]:
             wait = session.purse.seconds_until_scripts(len(later))
@@ -191,11 +182,11 @@ class ElectrumSource:
         """The complete history of each script, confirmed and unconfirmed."""
         session = self._open()
         before = session.tip or await self._tip(session)
-        told = await self._histories(session, scripthashes)
-        _raise_if_none_came(told)
+        told = await self._histories.read(session, scripthashes)
+        raise_if_none_came(told)
         after = await self._tip(session)
         highest = max(before.block.height, after.block.height)
-        histories: dict[ScriptHash, tuple[Claim, ...] | SourceError] = {}
+        histories: dict[ScriptHash, Sequence[Claim] | SourceError] = {}
         statuses: dict[ScriptHash, str | None] = {}
         for script, answer in told.items():
             if isinstance(answer, SourceError):
@@ -208,21 +199,23 @@ class ElectrumSource:
 
     async def transactions(self, txids: Sequence[Txid]) -> Mapping[Txid, bytes | SourceError]:
         """Raw transactions, not yet hashed by anyone."""
-        questions = {txid: wire.ask_transaction(txid) for txid in txids}
-        raws = await self._answers(self._open(), questions, _read_transaction, at_once=_LARGE_ANSWERS)
-        _raise_if_none_came(raws)
+        raws = await self._asker.answers(
+            self._open(), txids, wire.ask_transaction, _read_transaction, at_once=LARGE_ANSWERS
+        )
+        raise_if_none_came(raws)
         return raws
 
     async def branches(self, where: Sequence[tuple[Txid, int]]) -> Mapping[Txid, Branch | SourceError]:
         """Merkle branches of transactions in the blocks at these heights of the server's chain."""
-        questions = {one: wire.ask_branch(*one) for one in where}
-        branches = await self._answers(self._open(), questions, _read_branch, at_once=_LARGE_ANSWERS)
-        _raise_if_none_came(branches)
+        branches = await self._asker.answers(
+            self._open(), where, lambda one: wire.ask_branch(*one), _read_branch, at_once=LARGE_ANSWERS
+        )
+        raise_if_none_came(branches)
         return {txid: branch for (txid, _height), branch in branches.items()}
 
     def health(self) -> SourceHealth:
         """How the source is doing now."""
-        return self._record.read(self.name, 0 if self._session is None else len(self._session.watched))
+        return self._record.read(self.name, 0 if self._session is None else len(self._session.subscriptions))
 
     async def _connection(self, doorbell: Doorbell) -> SourceError:
         """One connection from its beginning to its end, which is returned."""
@@ -271,19 +264,20 @@ class ElectrumSource:
 
     async def _greet(self, session: Session) -> None:
         """Agree on a protocol, find out whether batches are taken, and check that it is our network."""
-        (version,) = await self._ask(session, [wire.ask_version(CLIENT_NAME)], batch=False)
-        self._record.software, self._record.protocol = wire.read_version(_raw(version))
-        session.batches = self._probe.with_batches()
-        genesis, tip = await self._ask(session, [wire.ask_headers(0, 1), wire.TIP])
+        (version,) = await self._asker.ask(session, [wire.ask_version(CLIENT_NAME)], batch=False)
+        self._record.software, self._record.protocol = wire.read_version(raw_of(version))
+        if not self._probe.with_batches():
+            session.batches.most = 0
+        genesis, tip = await self._asker.ask(session, [wire.ask_headers(0, 1), wire.TIP])
         self._probe.tried(answered=not session.ended.done())
-        headers, _more = wire.read_headers(_raw(genesis), 1)
+        headers, _more = wire.read_headers(raw_of(genesis), 1)
         if not headers or header_hash(headers[0]) != PARAMS[self._network].genesis:
             raise WrongNetwork(f"its first block is not that of {self._network}")
-        self._record.tip = session.learn_tip(wire.read_tip(_raw(tip))).block
+        self._record.tip = session.learn_tip(wire.read_tip(raw_of(tip))).block
 
     async def _tip(self, session: Session) -> SourceTip:
-        (reply,) = await self._ask(session, [wire.TIP])
-        tip = session.learn_tip(wire.read_tip(_raw(reply)))
+        (reply,) = await self._asker.ask(session, [wire.TIP])
+        tip = session.learn_tip(wire.read_tip(raw_of(reply)))
         self._record.tip = tip.block
         return tip
 
@@ -291,71 +285,6 @@ class ElectrumSource:
         if self._session is None:
             raise Unavailable("not connected")
         return self._session
-
-    async def _histories(
-        self, session: Session, scripthashes: Sequence[ScriptHash]
-    ) -> dict[ScriptHash, _History | SourceError]:
-        """As asked; one by one where an earlier reading ended in a line beyond the bound.
-
-        Such a line does not say whose history it is. Only a script that was asked for alone, and broke
-        the connection again, is known to be unsupported here.
-        """
-        told: dict[ScriptHash, _History | SourceError] = {
-            one: TooBusy("a history longer than a line may be")
-            for one in scripthashes
-            if one in self._oversized
-        }
-        suspects = [one for one in scripthashes if one in self._suspects]
-        together = [one for one in scripthashes if one not in told and one not in self._suspects]
-        for scripts in (together, *([one] for one in suspects)):
-            was_over = session.overflowed  # by then nobody asks any more
-            self._reading += len(scripts)
-            questions = {one: wire.ask_history(one) for one in scripts}
-            answers = await self._answers(session, questions, _read_history, at_once=_LARGE_ANSWERS)
-            alone = self._reading == 1
-            self._reading -= len(scripts)
-            unanswered = {one for one, answer in answers.items() if isinstance(answer, Unavailable)}
-            self._suspects -= answers.keys() - unanswered
-            if session.overflowed and not was_over:
-                if alone:
-                    self._oversized |= unanswered
-                    self._suspects -= unanswered
-                else:
-                    self._suspects |= unanswered
-            told |= answers
-        return told
-
-    async def _ask(
-        self, session: Session, questions: Sequence[Question], *, batch: bool = True
-    ) -> list[Reply]:
-        replies = await session.ask(questions, batch=batch)
-        if any(isinstance(reply, msgspec.Raw) for reply in replies):
-            self._record.last_success = self._clock()
-        return replies
-
-    async def _answers(
-        self,
-        session: Session,
-        questions: Mapping[K, Question],
-        read: Callable[[K, msgspec.Raw], V],
-        *,
-        at_once: int,
-    ) -> dict[K, V | SourceError]:
-        """Each key's answer or error."""
-        turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
-
-        async def ask(keys: Sequence[K]) -> list[V | SourceError]:
-            async with turns:
-                replies = await self._ask(session, [questions[key] for key in keys])
-                for at, reply in enumerate(replies):
-                    if isinstance(reply, TooBusy) and session.batches:  # for the batch, perhaps not alone
-                        (replies[at],) = await self._ask(session, [questions[keys[at]]], batch=False)
-            return await _read_all(keys, replies, read)
-
-        keys = list(questions)
-        parts = [keys[at : at + at_once] for at in range(0, len(keys), at_once)]
-        answered = await asyncio.gather(*(ask(part) for part in parts))
-        return dict(zip(keys, chain.from_iterable(answered), strict=True))
 
 
 class _Probe:
@@ -376,50 +305,14 @@ class _Probe:
             self._failed = 0 if answered else self._failed + 1
 
 
-def _raw(reply: Reply) -> msgspec.Raw:
-    if isinstance(reply, SourceError):
-        raise reply
-    return reply
-
-
-def _raise_if_none_came(answers: Mapping[K, V | SourceError]) -> None:
-    errors = [answer for answer in answers.values() if isinstance(answer, Unavailable)]
-    if errors and len(errors) == len(answers):
-        raise errors[0]
-
-
 def _reaches_beyond(highest: int, claims: Sequence[Claim]) -> bool:
     """Refused without blame: a server may have indexed a block that it has not yet announced."""
-    return any(claim.height is not None and claim.height > highest for claim in claims)
-
-
-async def _read_all(
-    keys: Sequence[K], replies: Sequence[Reply], read: Callable[[K, msgspec.Raw], V]
-) -> list[V | SourceError]:
-    size = sum(len(reply) for reply in replies if isinstance(reply, msgspec.Raw))
-    if size <= LARGE:
-        return _read_each(keys, replies, read)
-    return await aside(partial(_read_each, keys, replies, read))
-
-
-def _read_each(
-    keys: Sequence[K], replies: Sequence[Reply], read: Callable[[K, msgspec.Raw], V]
-) -> list[V | SourceError]:
-    answers: list[V | SourceError] = []
-    for key, reply in zip(keys, replies, strict=True):
-        try:
-            answers.append(read(key, _raw(reply)))
-        except SourceError as error:
-            answers.append(error)
-    return answers
+    tops = (claim.height for claim in reversed(claims) if claim.height is not None)  # the highest comes first
+    return next(tops, 0) > highest
 
 
 def _read_status(_scripthash: ScriptHash, raw: msgspec.Raw) -> str | None:
     return wire.read_status(raw)
-
-
-def _read_history(_scripthash: ScriptHash, raw: msgspec.Raw) -> _History:
-    return wire.read_history(raw)
 
 
 def _read_transaction(_txid: Txid, raw: msgspec.Raw) -> bytes:

@@ -45,6 +45,7 @@ class EsploraSource:
 
     protocol = "esplora"
     announces = False
+    told_tip = None
 
     def __init__(  # noqa: PLR0913 - what a server is reached with
         self,

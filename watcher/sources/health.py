@@ -93,11 +93,11 @@ class HealthRecord:
             # whole seconds: half of one is the best guess at the rest
             self.clock_skew = now - parsedate_to_datetime(date).timestamp() - 0.5
 
-    def answered(self, outcome: Outcome, seconds: float) -> None:
-        """Count one question and how long it took to end."""
-        self._requests[outcome] += 1
-        self._latencies[bisect_left(LATENCY_BOUNDS, seconds)] += 1
-        self._seconds += seconds
+    def answered(self, outcome: Outcome, seconds: float, count: int = 1) -> None:
+        """Count so many questions, and how long each took to end."""
+        self._requests[outcome] += count
+        self._latencies[bisect_left(LATENCY_BOUNDS, seconds)] += count
+        self._seconds += seconds * count
 
     def read(self, name: str, subscriptions: int) -> SourceHealth:
         """A copy of the present state."""

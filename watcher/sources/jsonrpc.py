@@ -31,16 +31,14 @@ LINE_TOO_LONG: Final = "line_too_long"  # the reason of the one refusal that an 
 _ERROR_TEXT: Final = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """A method and its positional parameters."""
 
     method: str
     params: tuple[object, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The result of the request of this id."""
 
     id: int

@@ -1,30 +1,23 @@
 """One connection to an Electrum server: requests out, answers and notifications in, until it ends.
 
-1. Every request is answered exactly once, by an answer or by an error that says why there is none:
-   refused, not in time, or the connection ended.
-2. An id is answered once. One we no longer wait for is ignored; one we never gave out, or that was
-   answered before, ends the connection.
-3. A session ends once, for one reason, and then for good: nobody waits on it any longer.
+It ends once, for one reason, and then for good: nobody waits on it any longer.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
-
-import msgspec
+from itertools import chain
+from typing import TYPE_CHECKING, Final, assert_never
 
 from watcher.sources import wire
 from watcher.sources.aside import aside
-from watcher.sources.base import Misbehaved, NotThere, SourceError, Unavailable
-from watcher.sources.budget import Allowance
-from watcher.sources.health import Outcome
+from watcher.sources.base import Misbehaved, SourceError, Unavailable
+from watcher.sources.batches import LARGE_BATCH, Batches
 from watcher.sources.jsonrpc import (
     LINE_TOO_LONG,
-    MAX_LINE,
     Answer,
     Lines,
     Message,
@@ -37,17 +30,21 @@ from watcher.sources.jsonrpc import (
 )
 from watcher.sources.quoted import quoted
 from watcher.sources.refusals import refused
+from watcher.sources.replies import BatchRefused, Late, Replies, disconnected, outcome_of
+from watcher.sources.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+
+    import msgspec
 
     from watcher.bitcoin.types import ScriptHash
     from watcher.sources.base import SourceTip
     from watcher.sources.dial import Line
     from watcher.sources.health import HealthRecord
+    from watcher.sources.limits import Limits
     from watcher.sources.purse import Purse
-
-Reply: TypeAlias = msgspec.Raw | SourceError
+    from watcher.sources.replies import Expected, Reply
 
 # Decoding runs at about 1 MB/ms for the frame and 0.1 MB/ms for its objects: above this, in a thread.
 LARGE: Final = 1 << 18
@@ -56,50 +53,18 @@ LARGE: Final = 1 << 18
 # analysis) unless a larger one goes with them: 14 headers are 2,240 hex digits. The shortest answer is
 # `{"jsonrpc":"2.0","result":null,"id":1}`: from 30 of them on a batch is large enough by itself.
 _COMPANION: Final = wire.ask_headers(0, 14)
-_LARGE_BATCH: Final = 30
 # The notifications that follow a header are held back too, and are not ready at the same instant.
 _FLUSH_AFTER: Final = (0.0, 0.05, 0.25)
 
-# 4 per script and tip is what a chain does; a busy script's mempool does more, never this many.
-_MANY_NOTIFICATIONS: Final = 10_000
-_MANY_ABANDONED: Final = 100_000  # ids we no longer wait for; a server that owes so many is not answering
 _MANY_UNREAD: Final = (
     4_000_000  # bytes the server has not read; our largest batches are 30 kB, four at a time
 )
 _READ: Final = 1 << 16
-_PINGS_SHARE: Final = 8
 _LOOKS_UP: Final = 0.5  # seconds, while it waits for room, between two looks at whether it still has to
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds: to connect; for a whole answer; of silence until a ping, and until the line counts as dead.
-
-    `silence` is below 30 s so that a half-open connection is noticed within that. `line` is in bytes.
-    """
-
-    connect: float = 10.0
-    answer: float = 30.0
-    ping: float = 12.0
-    silence: float = 25.0
-    line: int = MAX_LINE
-
-    def within(self, budget: Sequence[tuple[int, float]]) -> Limits:
-        """Fewer pings where each is counted: at most one request in eight is one."""
-        ping = max(self.ping, _PINGS_SHARE * Allowance(budget, 0.0).spacing)
-        return replace(self, ping=ping, silence=self.silence * ping / self.ping)
-
-
-class _BatchRefused(Unavailable):
-    """The server could not read a batch; the same questions may be asked one by one."""
-
-
-class _Late(Unavailable):
-    """No answer in time."""
-
-
 class Session:
-    """A connection in use; `tip` is the last the server told us, `batches` whether it takes them.
+    """A connection in use; `tip` is the last the server told us, `batches` which of them it takes.
 
     What is asked is paid from `purse`, and waits for it.
     `tip_rang` and `script_rang` are called on the event loop for each notification that is due.
@@ -117,8 +82,8 @@ class Session:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.tip: SourceTip | None = None
-        self.batches = True
-        self.watched: set[ScriptHash] = set()
+        self.batches = Batches()
+        self.subscriptions = Subscriptions()
         self.ended: asyncio.Future[SourceError] = loop.create_future()
         self._line = line
         self._limits = limits
@@ -128,12 +93,7 @@ class Session:
         self._tip_rang = tip_rang
         self._script_rang = script_rang
         self._time = loop.time
-        self._next_id = 0
-        self._waiting: dict[int, asyncio.Future[Reply]] = {}
-        self._in_batch: set[int] = set()  # those of `_waiting` that were asked in a batch
-        self._abandoned: set[int] = set()
-        self._forgotten: set[ScriptHash] = set()
-        self._notified = 0
+        self._replies = Replies()
         self._heard_at = self._line_began_at = self._answered_at = loop.time()
         self._flush = asyncio.Event()
 
@@ -145,34 +105,38 @@ class Session:
     async def ask(self, questions: Sequence[Question], *, batch: bool = True) -> list[Reply]:
         """One reply to each question, in order, within the time for an answer.
 
-        `batch` asks in one message where the server takes that: then an answer counts towards the
-        server's limit for the whole message, and small ones are not held back.
+        `batch` asks in as few messages as the server takes: then an answer counts towards the server's
+        limit for the whole message, and small ones are not held back.
         """
         if not questions:
             return []
-        if batch and self.batches:
-            replies = await self._ask(questions, batch=True)
-            if not any(isinstance(reply, _BatchRefused) for reply in replies):
+        while batch and (size := self.batches.largest):
+            parts = [questions[at : at + size] for at in range(0, len(questions), size)]
+            if len(parts) > 1:
+                return [reply for part in parts for reply in await self.ask(part)]
+            asked = self._companied(questions)
+            await self._wait(self.purse.pay(asked))
+            async with self.batches.room(len(asked)) as fits:
+                replies = await self._timed(questions, batch=True) if fits else []
+            if replies and not any(isinstance(reply, BatchRefused) for reply in replies):
                 return replies
-            self.batches = False
-        return await self._ask(questions, batch=False)
+        await self._wait(self.purse.pay(questions))
+        return await self._timed(questions, batch=False)
 
     def watch(self, scripthashes: Sequence[ScriptHash]) -> None:
         """Expect notifications for these, from before they are asked for."""
-        self.watched.update(scripthashes)
-        self._forgotten.difference_update(scripthashes)
-        self.purse.subscribed(len(self.watched))
+        self.subscriptions.watch(scripthashes)
+        self.purse.subscribed(len(self.subscriptions))
 
     def forget(self, scripthashes: Sequence[ScriptHash]) -> None:
         """Expect none any more; those under way, or of a server that cannot forget, are ignored."""
-        self._forgotten.update(self.watched.intersection(scripthashes))
-        self.watched.difference_update(scripthashes)
-        self.purse.subscribed(len(self.watched))
+        self.subscriptions.forget(scripthashes)
+        self.purse.subscribed(len(self.subscriptions))
 
     def learn_tip(self, tip: SourceTip) -> SourceTip:
         """Remember what the server said is its tip, and return it."""
         if self.tip is None or self.tip.block != tip.block:
-            self._notified = 0
+            self.subscriptions.new_tip()
         self.tip = tip
         return tip
 
@@ -184,9 +148,7 @@ class Session:
         why.__traceback__ = why.__context__ = None
         self.ended.set_result(why)
         self._flush.set()
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_result(_disconnected(why))
+        self._replies.end(disconnected(why))
         self._line.writer.transport.abort()
 
     async def listen(self) -> None:
@@ -203,7 +165,7 @@ class Session:
     async def keep_alive(self) -> None:
         """Ping what is silent and end what is dead, until the connection ends."""
         pinged_at = self._time()
-        ping: asyncio.Future[Reply] | None = None
+        ping: asyncio.Future[None] | None = None
         while not self.ended.done():
             await asyncio.wait([self.ended], timeout=self._limits.ping / 4)
             now = self._time()
@@ -215,7 +177,7 @@ class Session:
             elif now - max(self._heard_at, pinged_at) >= self._limits.ping:
                 pinged_at = now
                 self.purse.ping(wire.PING)
-                (ping,) = self._send([wire.PING], batch=False).values()
+                ping = self._send([wire.PING], batch=False).come
 
     async def push_notifications(self) -> None:
         """After each new header, ask for something large, so that what the server holds back comes too."""
@@ -224,25 +186,26 @@ class Session:
             self._flush.clear()
             for seconds in _FLUSH_AFTER:
                 await asyncio.wait([self.ended], timeout=seconds)
-                if self.batches and not self.ended.done() and not self.purse.is_counted:
-                    self.purse.ping(wire.PING)
-                    self.purse.ping(_COMPANION)
-                    await self._exchange([wire.PING], batch=True)
+                if self.ended.done() or self.purse.is_counted:
+                    continue
+                async with self.batches.room(len(self._companied([wire.PING]))) as fits:
+                    if fits:
+                        self.purse.ping(wire.PING)
+                        self.purse.ping(_COMPANION)
+                        await self._exchange([wire.PING], batch=True)
 
     async def close(self) -> None:
         """Wait until the socket of an ended session is closed."""
         with suppress(OSError):
             await self._line.writer.wait_closed()
 
-    async def _ask(self, questions: Sequence[Question], *, batch: bool) -> list[Reply]:
-        asked = [*questions, _COMPANION] if self._needs_companion(questions, batch=batch) else questions
-        await self._wait(self.purse.pay(asked))
+    async def _timed(self, questions: Sequence[Question], *, batch: bool) -> list[Reply]:
         began = self._time()
         replies = await self._exchange(questions, batch=batch)
         ended = self._time()
-        for reply in replies:
-            self._record.answered(_outcome(reply), ended - began)
-        if any(isinstance(reply, _Late) for reply in replies) and self._answered_at < began:
+        for outcome, count in Counter(map(outcome_of, replies)).items():
+            self._record.answered(outcome, ended - began, count)
+        if any(isinstance(reply, Late) for reply in replies) and self._answered_at < began:
             self.end(Unavailable(f"no question answered within {self._limits.answer:g} s"))
         return replies
 
@@ -256,44 +219,36 @@ class Session:
 
     async def _exchange(self, questions: Sequence[Question], *, batch: bool) -> list[Reply]:
         if self.ended.done():
-            return [_disconnected(self.ended.result()) for _ in questions]
+            return [disconnected(self.ended.result()) for _ in questions]
         sent = self._send(questions, batch=batch)
-        futures = list(sent.values())[: len(questions)]
         try:
-            await asyncio.wait(futures, timeout=self._limits.answer)
+            await asyncio.wait([sent.come], timeout=self._limits.answer)
         finally:
-            self._abandon(sent)
-        late = f"no answer within {self._limits.answer:g} s"
-        return [future.result() if future.done() else _Late(late) for future in futures]
+            try:
+                self._replies.abandon(sent)
+            except Unavailable as error:
+                self.end(error)
+        return sent.or_else(Late(f"no answer within {self._limits.answer:g} s"))
 
-    def _send(self, questions: Sequence[Question], *, batch: bool) -> dict[int, asyncio.Future[Reply]]:
-        """Write the requests, and a companion where one is needed; what will hold the replies, by id."""
-        create_future = asyncio.get_running_loop().create_future
-        asked = [*questions, _COMPANION] if self._needs_companion(questions, batch=batch) else questions
-        first = self._next_id
-        self._next_id += len(asked)
-        sent = {first + at: create_future() for at in range(len(asked))}
-        self._waiting.update(sent)
+    def _send(self, questions: Sequence[Question], *, batch: bool) -> Expected:
+        """Write the requests, and a companion where one is needed; what the replies come to."""
+        asked = self._companied(questions) if batch else questions
+        sent = self._replies.expect(len(asked), len(questions))
         writer = self._line.writer
         if batch:
-            self._in_batch.update(sent)
-            writer.write(encode_batch(asked, first))
+            self.batches.sent(sent.ids)
+            writer.write(encode_batch(asked, sent.ids.start))
         else:
-            writer.write(b"".join(encode(one, first + at) for at, one in enumerate(asked)))
+            writer.write(b"".join(map(encode, asked, sent.ids)))
         if writer.transport.get_write_buffer_size() > _MANY_UNREAD:
             self.end(Unavailable("the server does not read what we ask"))
         return sent
 
-    def _needs_companion(self, questions: Sequence[Question], *, batch: bool) -> bool:
-        return batch and len(questions) < _LARGE_BATCH and not self.purse.is_counted
-
-    def _abandon(self, ids: Iterable[int]) -> None:
-        for one in ids:
-            if self._waiting.pop(one, None) is not None:
-                self._abandoned.add(one)
-                self._in_batch.discard(one)
-        if len(self._abandoned) > _MANY_ABANDONED:
-            self.end(Unavailable(f"{len(self._abandoned)} questions without an answer"))
+    def _companied(self, questions: Sequence[Question]) -> Sequence[Question]:
+        """The questions of a batch, with a companion where they need one."""
+        if len(questions) >= LARGE_BATCH or self.purse.is_counted:
+            return questions
+        return [*questions, _COMPANION]
 
     async def _hear(self, data: bytes) -> None:
         now = self._heard_at = self._time()
@@ -314,7 +269,7 @@ class Session:
             case Refusal(request_id):
                 self.purse.refused()
                 if request_id is None:
-                    self._refuse_batches(message)
+                    self._without_id(message)
                 else:
                     self._settle(request_id, refused(message))
             case Notification(method, params):
@@ -324,24 +279,21 @@ class Session:
 
     def _settle(self, request_id: int, reply: Reply) -> None:
         self._answered_at = self._time()
-        future = self._waiting.pop(request_id, None)
-        self._in_batch.discard(request_id)
-        if future is not None:
-            if not future.done():
-                future.set_result(reply)
-        elif request_id in self._abandoned:
-            self._abandoned.discard(request_id)
-        elif 0 <= request_id < self._next_id:
-            raise Misbehaved("double_answer", f"a second answer to request {request_id}")
-        else:
-            raise Misbehaved("unknown_id", "an answer to a request we never made")
+        if batches := self.batches.answered(request_id):
+            self._refuse(batches)
+        self._replies.settle(request_id, reply)
 
-    def _refuse_batches(self, refusal: Refusal) -> None:
-        """An error without an id is the answer to what the server could not read: our batches, if any."""
-        if not self._in_batch:
+    def _without_id(self, refusal: Refusal) -> None:
+        """An error without an id is the answer to what the server did not take: a batch, if any."""
+        self._answered_at = self._time()
+        batches = self.batches.refused()
+        if batches is None:
             raise refused(refusal)
-        for request_id in list(self._in_batch):
-            self._settle(request_id, _BatchRefused(f"error {refusal.code}: {refusal.text}"))
+        self._refuse(batches)
+
+    def _refuse(self, batches: Sequence[range]) -> None:
+        for request_id in chain.from_iterable(batches):
+            self._replies.settle(request_id, BatchRefused("a batch was refused"))
 
     def _notice(self, method: str, params: msgspec.Raw) -> None:
         if method == wire.TIP_METHOD:
@@ -349,20 +301,12 @@ class Session:
             self._flush.set()
             self._tip_rang()
         elif method == wire.SCRIPT_METHOD:
-            self._notice_script(wire.read_told_script(params))
+            scripthash = wire.read_told_script(params)
+            if self.subscriptions.is_due(scripthash):
+                self.purse.notified()
+                self._script_rang(scripthash)
         else:
             raise Misbehaved("unsolicited", f"a notification nobody asked for: {quoted(method, limit=40)}")
-
-    def _notice_script(self, scripthash: ScriptHash) -> None:
-        if scripthash not in self.watched:
-            if scripthash in self._forgotten:
-                return
-            raise Misbehaved("unsolicited", "a notification for a script nobody watches")
-        self._notified += 1
-        self.purse.notified()
-        if self._notified > max(_MANY_NOTIFICATIONS, 4 * len(self.watched)):
-            raise Misbehaved("flood", f"{self._notified} notifications since the last header")
-        self._script_rang(scripthash)
 
     def _dead(self, now: float) -> SourceError | None:
         limits = self._limits
@@ -371,19 +315,3 @@ class Session:
         if self._lines.unfinished and now - self._line_began_at >= limits.answer:
             return Unavailable(f"one message took longer than {limits.answer:g} s")
         return None
-
-
-def _disconnected(why: SourceError) -> Unavailable:
-    return Unavailable(f"disconnected: {why}")
-
-
-def _outcome(reply: Reply) -> Outcome:
-    match reply:
-        case _Late():
-            return Outcome.TIMEOUT
-        case NotThere() | msgspec.Raw():
-            return Outcome.OK
-        case SourceError():
-            return Outcome.ERROR
-        case _:
-            assert_never(reply)

@@ -15,7 +15,7 @@ import msgspec
 from watcher.bitcoin.headers import HEADER_SIZE, header_hash
 from watcher.bitcoin.status import status_hash
 from watcher.bitcoin.types import BlockRef, ScriptHash, Txid
-from watcher.sources.base import Branch, Claim, Misbehaved, NotThere, SourceTip, Unavailable
+from watcher.sources.base import Branch, Claim, LongHistory, Misbehaved, NotThere, SourceTip, Unavailable
 from watcher.sources.jsonrpc import Question
 from watcher.sources.quoted import quoted
 
@@ -44,6 +44,7 @@ TIP: Final = Question(TIP_METHOD)
 _Height = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _HEX64: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 _SHORT: Final = 100_000  # bytes: 64 siblings are 5 kB, and everything but lists of entries is shorter
+_LONG: Final = 1_000  # lines of a history
 _MAX_SIBLINGS: Final = 64  # bounds the list; how deep a tree can be is said where the branch is folded
 
 
@@ -167,7 +168,7 @@ def read_status(raw: msgspec.Raw) -> str | None:
     return status
 
 
-def read_history(raw: msgspec.Raw) -> tuple[tuple[Claim, ...], str | None]:
+def read_history(raw: msgspec.Raw) -> tuple[Sequence[Claim], str | None]:
     """A history in the server's order, its magic heights (0 and -1: in no block) gone, and its status.
 
     `NotThere` where a transaction stands both in a block and in none: a server whose mempool lags
@@ -177,15 +178,19 @@ def read_history(raw: msgspec.Raw) -> tuple[tuple[Claim, ...], str | None]:
     # JSON has a minus zero, and reads as the height that means unconfirmed
     if any(entry.height == 0 for entry in entries) and b"-0" in memoryview(raw).tobytes():
         raise Misbehaved("history", "a height of minus zero")
-    claims = tuple(_claim(entry) for entry in entries)
-    confirmed = [claim.txid for claim in claims if claim.height is not None]
-    unconfirmed = {claim.txid for claim in claims if claim.height is None}
-    _check_order(claims)
-    if len(set(confirmed)) != len(confirmed) or len(confirmed) + len(unconfirmed) != len(claims):
+    if not all(_HEX64(entry.tx_hash) for entry in entries):
+        raise Misbehaved("history", "a transaction id that is no hash")
+    _check_order(entries)
+    confirmed = {entry.tx_hash for entry in entries if entry.height > 0}
+    unconfirmed = {entry.tx_hash for entry in entries if entry.height <= 0}
+    if len(confirmed) + len(unconfirmed) != len(entries):
         raise Misbehaved("history", "the same transaction twice")
     if not unconfirmed.isdisjoint(confirmed):
         raise NotThere("a transaction both in a block and in none")
-    return claims, status_hash([(Txid(entry.tx_hash), entry.height) for entry in entries])
+    status = status_hash((Txid(entry.tx_hash), entry.height) for entry in entries)
+    if len(entries) > _LONG:
+        return LongHistory((one.tx_hash for one in entries), (one.height for one in entries)), status
+    return tuple(Claim(Txid(one.tx_hash), one.height if one.height > 0 else None) for one in entries), status
 
 
 def read_transaction(raw: msgspec.Raw) -> bytes:
@@ -230,18 +235,12 @@ def _unhex(text: str, reason: str) -> bytes:
         raise Misbehaved(reason, "an answer that is not hexadecimal") from None
 
 
-def _claim(entry: _Entry) -> Claim:
-    if not _HEX64(entry.tx_hash):
-        raise Misbehaved("history", "a transaction id that is no hash")
-    return Claim(Txid(entry.tx_hash), entry.height if entry.height > 0 else None)
-
-
-def _check_order(claims: Sequence[Claim]) -> None:
-    last: int | None = 0
-    for claim in claims:
-        if claim.height is not None:
-            if last is None:
+def _check_order(entries: Sequence[_Entry]) -> None:
+    last = 1
+    for entry in entries:
+        if entry.height > 0:
+            if last <= 0:
                 raise Misbehaved("history", "a transaction in a block after one in none")
-            if claim.height < last:
+            if entry.height < last:
                 raise Misbehaved("history", "heights that go down")
-        last = claim.height
+        last = entry.height

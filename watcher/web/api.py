@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from watcher.ledger import pages, queries
+from watcher.ledger import earlier, queries
 from watcher.ledger.history import history as history_page
-from watcher.web import hiding, moments, requests
+from watcher.web import hiding, leisure, moments, requests
 from watcher.web.answers import answer, as_json
 from watcher.web.backend import BACKEND
 from watcher.web.history import csv_header, csv_lines, record, within
@@ -93,7 +93,7 @@ async def _then(backend: Backend, rows: Sequence[TreasuryRow], at: int | date) -
         with queries.one_moment(connection):
             moment = moments.resolve(connection, rows, at)
             return [
-                moments.at_view(row, moment, pages.balance_at(connection, row.name, moment.height))
+                moments.at_view(row, moment, earlier.balance_at(connection, row.name, moment.height))
                 for row in rows
             ]
 
@@ -147,12 +147,12 @@ def _page(connection: sqlite3.Connection, name: str, cursor: HistoryCursor, limi
 async def _history_csv(
     request: web.Request, name: str, cursor: HistoryCursor, keep: Callable[..., bool]
 ) -> web.StreamResponse:
-    """Page by page, so that a million rows stop neither the loop nor the ledger."""
+    """Page by page and giving way, so that a million rows hold up neither commits nor other readers."""
     backend = request.app[BACKEND]
 
     def read(after: HistoryCursor) -> Callable[[sqlite3.Connection], tuple[bytes, HistoryPage]]:
         def work(connection: sqlite3.Connection) -> tuple[bytes, HistoryPage]:
-            page = _page(connection, name, after, queries.PAGE_LIMIT)
+            page = _page(connection, name, after, leisure.PAGE)
             return csv_lines(row for row in page.rows if keep(row)).encode(), page
 
         return work
@@ -165,9 +165,11 @@ async def _history_csv(
         }
     )
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     await response.write(csv_header().encode() + lines)
     while page.after is not None:
-        lines, page = await backend.read(read(page.after))
+        lines, page = await leisure.read(backend, read(page.after))
         await response.write(lines)
     if not page.adds_up and request.transport is not None:
         # the answer must not look complete: without the last chunk a client knows that it is not

@@ -48,7 +48,10 @@ class Connections:
         """Serve at the socket until left; connections that are open then are the server's to end."""
         loop = asyncio.get_running_loop()
         create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
-        accepting = await create(lambda: self._next(server), sock=listener, backlog=_BACKLOG)
+        # asyncio accepts as many at once as its backlog says. Where descriptors are lacking it fails as
+        # often and plans as many tries a second later, each of which does the same: so it is told one.
+        accepting = await create(lambda: self._next(server), sock=listener, backlog=1)
+        listener.listen(_BACKLOG)
         sweep = asyncio.create_task(self._sweep(server), name="connections")
         try:
             yield

@@ -58,8 +58,10 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
 
 
 def _statuses(route: Route) -> tuple[int, ...]:
-    guarded = () if route.level is None else (401, 403, 429)
-    return tuple(sorted({*route.answers, *guarded}))
+    # 503: the ledger cannot be read now; 408 and 413 are said of any body
+    guarded = () if route.level is None else (401, 403, 429, 503)
+    sent = (408, 413) if route.method == "POST" else ()
+    return tuple(sorted({*route.answers, *guarded, *sent}))
 
 
 def _answer(route: Route, status: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from watcher.core.instants import rfc3339_seconds
-from watcher.ledger import pages
+from watcher.ledger import earlier
 from watcher.web.problem import ApiError, bad_request
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def asked(request: web.Request) -> int | date | None:
 def resolve(connection: sqlite3.Connection, rows: Sequence[TreasuryRow], at: int | date) -> Moment:
     """The moment meant; 404 where not every one of these treasuries is read that far."""
     if isinstance(at, date):
-        height = pages.end_of_day(connection, at)
+        height = earlier.end_of_day(connection, at)
         if height is None:
             raise _not_yet("that day is not over by the time of the blocks")
-        moment = Moment(height, pages.block_at(connection, height), at)
+        moment = Moment(height, earlier.block_at(connection, height), at)
     else:
-        moment = Moment(at, pages.block_at(connection, at), None)
+        moment = Moment(at, earlier.block_at(connection, at), None)
     known = [row.complete.height for row in rows if row.complete is not None and row.confirmed is not None]
     if moment.height > min(known, default=-1):
         raise _not_yet("the balance is not known up to that block")

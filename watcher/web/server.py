@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 METRICS: Final[web.AppKey[MetricsPage]] = web.AppKey("metrics")
+# the answer whose head is on its way
+_BEGUN: Final[web.RequestKey[web.StreamResponse]] = web.RequestKey("begun", web.StreamResponse)
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -207,10 +209,17 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     except (driver.Error, TimeoutError):
         again = {"Retry-After": "1"}
         problem = ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "the ledger cannot be read now", headers=again)
+    begun: web.StreamResponse | None = request.get(_BEGUN)
+    if begun is not None:
+        # another answer would be written into this one, which must not look whole either
+        if request.transport is not None:
+            request.transport.abort()
+        return begun
     return await render.problem_page(request, problem) if render.wants_page(request) else response(problem)
 
 
-async def _secure(_request: web.Request, prepared: web.StreamResponse) -> None:
+async def _secure(request: web.Request, prepared: web.StreamResponse) -> None:
     for name, value in _HEADERS.items():
         if name not in _OWN or name not in prepared.headers:
             prepared.headers[name] = value
+    request[_BEGUN] = prepared

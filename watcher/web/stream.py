@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from watcher.ledger import queries
-from watcher.web import hiding, requests
+from watcher.web import hiding, leisure, requests
 from watcher.web.backend import BACKEND
 from watcher.web.problem import ApiError, bad_request
 
@@ -84,10 +84,13 @@ async def _stream(request: web.Request, streams: Streams) -> web.StreamResponse:
         return response
     if request.transport is not None:
         request.transport.set_write_buffer_limits(high=_SEND_BUFFER)
+    behind = False
     text = f"retry: {_RETRY_MS}\nid: {log}:{sequence}\n\n"  # an id without data: where to go on from
     while await _sent(request, response, text, streams.limits.patience):
         bell = backend.bell.next  # taken before looking, so that nothing falls between
-        rows = await backend.read(_following(sequence))
+        following = _following(sequence)
+        rows = await (leisure.read(backend, following) if behind else backend.read(following))
+        behind = len(rows) == _PAGE  # it reads an old log, and news of others come first
         if rows:
             sequence = rows[-1].sequence
             text = "".join(_told(log, row, hide=hide) for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -210,6 +211,10 @@ secret_file = "ops.secret"
             "watcher.toml:22: treasuries[1].watch[0].address: the same script is already "
             'watched in "one": watcher.toml:9'
         ),
+        (
+            "watcher.toml:23: treasuries[1].watch[1]: needs exactly one of address, addresses_file, "
+            "descriptor, xpub, script"
+        ),
         'watcher.toml:24: treasuries[1].watch[1].lable: unknown key; did you mean "label"?',
         "watcher.toml:29: rules[0].send_to[0]: no endpoint has the name 'opps'; did you mean \"ops\"?",
         "watcher.toml:30: rules[0].treasuries[1]: no treasury has the name 'on'; did you mean \"one\"?",
@@ -303,9 +308,37 @@ def test_an_include_that_is_neither_a_file_nor_a_pattern_is_one_error_among_othe
 
 def test_a_name_that_no_file_can_have_is_one_error(folder: Folder) -> None:
     assert folder.errors('include = ["a\\u0000b"]') == ["watcher.toml:1: include[0]: no such file"]
-    assert folder.errors('[[treasuries]]\nname = "a"\n[[treasuries.watch]]\naddresses_file = "a\\u0000"') == [
-        "watcher.toml:4: treasuries[0].watch[0].addresses_file: a\0: cannot be read: its name cannot be one"
+    (error,) = folder.errors('[[treasuries]]\nname = "a"\n[[treasuries.watch]]\naddresses_file = "a\\u0000"')
+    assert error.startswith("watcher.toml:4: treasuries[0].watch[0].addresses_file: a\0: cannot be read: ")
+    assert error.endswith("its name holds the character NUL, which no name of a file can")
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ('state_directory = "st\\u0000ate"', "watcher.toml:1: state_directory"),
+        ('[http]\nlisten = "unix:a\\u0000.sock"', "watcher.toml:2: http.listen"),
+    ],
+)
+def test_what_no_file_can_be_called_is_told_before_anything_is_made(
+    folder: Folder, written: str, place: str
+) -> None:
+    assert folder.errors(written) == [f"{place}: holds the character NUL, which no name of a file can"]
+
+
+def test_a_pipe_in_the_place_of_a_list_or_of_an_included_file_is_told_and_not_waited_for(
+    folder: Folder,
+) -> None:
+    os.mkfifo(folder.path / "pipe")
+    listed = '[[treasuries]]\nname = "a"\n[[treasuries.watch]]\naddresses_file = "pipe"'
+    assert folder.errors(f'include = ["pipe"]\n{listed}') == [
+        "watcher.toml:5: treasuries[0].watch[0].addresses_file: pipe: cannot be read: it is a pipe",
+        "pipe: cannot be read: it is a pipe",
     ]
+
+
+def test_a_mark_that_an_editor_puts_first_is_no_error(folder: Folder) -> None:
+    assert folder.load("\ufefffinality = 3").finality == 3
 
 
 def test_a_config_without_a_source_is_refused(folder: Folder) -> None:
@@ -315,6 +348,12 @@ def test_a_config_without_a_source_is_refused(folder: Folder) -> None:
 def test_what_is_not_toml_is_told_with_its_line(folder: Folder) -> None:
     assert folder.errors("finality = 6\nlang = \n") == ["watcher.toml:2: not TOML: Invalid value"]
     assert folder.errors("a = 1\na = 2\n") == ["watcher.toml:2: not TOML: Cannot overwrite a value"]
+    assert folder.errors("finality = 6\nlang = “en”\n", source="") == [
+        "watcher.toml:2: not TOML: Invalid value, perhaps for its curly quotes: texts stand in straight ones"
+    ]
+    assert folder.errors('lang = "en\n', source="") == [
+        "watcher.toml:1: not TOML: a text in quotes ends where its line does: is a quote missing?"
+    ]
     assert folder.errors('a = """\n\n', source="") == ["watcher.toml:3: not TOML: Unterminated string"]
     assert folder.errors(f"a = {'[' * 5000}") == [
         "watcher.toml: holds a number or a nesting beyond all measure"
@@ -431,6 +470,55 @@ def test_a_rule_is_checked(folder: Folder, rule: str, error: str) -> None:
     assert folder.errors(f'[[rules]]\nname = "r"\n{rule}\n') == [
         f"watcher.toml:{error}".replace(": ", ": rules[0]", 1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "errors"),
+    [
+        (
+            '[[rules]]\nname = "r"\non = ["outflow"]\nfoo = 1\nat = ["soon"]\nbtc = "1"',
+            [
+                "4: rules[0].foo: unknown key; did you mean ",
+                '5: rules[0].at[0]: a rung is "seen", "confirmed", "final" or a number of ',
+                "6: rules[0].btc: means nothing with this `on`",
+            ],
+        ),
+        (
+            '[[endpoints]]\nname = "e"\nkind = "webhook"\nallow_private = "yes"\nurl = "ftp://x"',
+            [
+                '1: endpoints[0]: kind "webhook" needs secret_file or secret_credential',
+                "4: endpoints[0].allow_private: must be true or false",
+                "5: endpoints[0].url: must begin with https://",
+            ],
+        ),
+        (
+            '[heartbeat]\nevry = "60s"',
+            [
+                "1: heartbeat: needs exactly one of url, url_file, url_credential",
+                '2: heartbeat.evry: unknown key; did you mean "every"?',
+            ],
+        ),
+        (
+            "[[endpoints]]\nname = 'e'\nkind = 'webhook'\nsecret_file = 's'\nurl = 5",
+            ["5: endpoints[0].url: "],
+        ),
+        (
+            '[fiat]\ncurrency = "USD"\nkind = "mempool"\nrate = 0.5',
+            ["1: fiat.url: is required", "4: fiat.rate: must be a decimal in quotes, "],
+        ),
+    ],
+)
+def test_one_wrong_key_hides_no_other(folder: Folder, table: str, errors: list[str]) -> None:
+    told = folder.errors(f"{table}\n")
+    assert len(told) == len(errors), told
+    for line, expected in zip(told, errors, strict=True):
+        assert line.startswith(f"watcher.toml:{expected}")
+
+
+@pytest.mark.parametrize("topic", ["source", "disagreement", "stale"])
+def test_a_rule_about_a_condition_may_wait(folder: Folder, topic: str) -> None:
+    rule = f'[[rules]]\nname = "r"\non = ["{topic}"]\nfor = "10m"\n'
+    assert folder.load(TREASURY + rule).rules[0].for_seconds == 600
 
 
 def test_a_name_stands_once_and_both_places_are_named(folder: Folder) -> None:

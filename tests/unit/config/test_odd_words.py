@@ -82,3 +82,19 @@ def test_a_rule_may_be_about_every_word_of_the_language(folder: Folder) -> None:
     )
     told = {topic for rule in folder.load(rule).rules for topic in rule.on}
     assert told == set(Topic)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("\\u200b{}", "holds a character that no address has, perhaps one that cannot be seen"),
+        (
+            "bitcoin:{}?amount=1",
+            "a payment URI: write the address alone, without bitcoin: and what follows ?",
+        ),
+    ],
+)
+def test_what_was_copied_with_an_address_is_told(folder: Folder, written: str, told: str) -> None:
+    address = written.format("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa")
+    (error,) = folder.errors(f'[[treasuries]]\nname = "a"\n[[treasuries.watch]]\naddress = "{address}"')
+    assert error == f"watcher.toml:4: treasuries[0].watch[0].address: {told}"

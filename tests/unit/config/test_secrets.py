@@ -112,7 +112,8 @@ def test_a_name_that_no_file_can_have_is_a_problem_like_another(folder: Folder) 
     config = folder.load(FILES.replace("ops.secret", "a\\u0000b"))
     folder.write("https://hooks.example/T0K3N", "ops.url")
     (wrong,) = check_secrets(config, environ={}).wrong
-    assert (wrong.key, wrong.line, wrong.text) == ("endpoints[0].secret_file", 6, "its name cannot be one")
+    assert (wrong.key, wrong.line) == ("endpoints[0].secret_file", 6)
+    assert wrong.text == "its name holds the character NUL, which no name of a file can"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

@@ -211,6 +211,13 @@ def test_a_socket_lies_beside_the_config_or_where_it_says() -> None:
     assert parse_listen("unix:/run/web.sock", folder=Path("/etc/w")) == ListenUnix(Path("/run/web.sock"))
 
 
+def test_a_socket_may_lie_deep_and_its_name_fits_into_an_address() -> None:
+    deep = Path("/run") / "/".join(["deep"] * 40) / "web.sock"
+    assert parse_listen(f"unix:{deep}", folder=Path("/")) == ListenUnix(deep)
+    with pytest.raises(ValueError, match="at most 80 bytes"):
+        parse_listen(f"unix:/run/{'a' * 81}", folder=Path("/"))
+
+
 @pytest.mark.parametrize(
     "text", ["", "127.0.0.1", ":80", "host:port", "host:70000", "unix:", "a@b:80", "h:80/x", "http://h:80"]
 )

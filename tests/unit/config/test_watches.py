@@ -30,6 +30,7 @@ TPUB = (
     "tpubD6NzVbkrYhZ4WaWSyoBvQwbpLkojyoTZPRsgXELWz3Popb3qkjcJyJUGL"
     "nL4qHHoQvao8ESaAstxYSnhyswJ76uZPStJRJCTKvosUCJZL5B"
 )
+NO_HEADER = "list.csv:1: the first line must be a header with the column address"
 LISTED = """
 [[treasuries]]
 name = "one"
@@ -90,8 +91,20 @@ def test_every_wrong_row_is_told_by_its_line(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ("", "list.csv:1: the first line must be a header with the column address"),
-        (f"{GENESIS}\n", "list.csv:1: the first line must be a header with the column address"),
+        ("", NO_HEADER),
+        (f"{GENESIS}\n", NO_HEADER),
+        (
+            f"address;label\n{GENESIS};x\n",
+            f"{NO_HEADER}, and commas between the columns",
+        ),
+        (
+            f"Address\n{GENESIS}\n",
+            f"{NO_HEADER}, in small letters",
+        ),
+        (
+            f"address,label\n{GENESIS},a\u2028b\n",
+            "list.csv:2: label: holds a character that cannot be printed",
+        ),
         ("address,lable\n", "list.csv:1: unknown column 'lable'; did you mean \"label\"?"),
         ("address,label,label\n", "list.csv:1: label: the column stands there twice"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from watcher.app.watchlist import Moment, Windows, listing
@@ -88,3 +89,15 @@ def test_a_long_used_wallet_with_the_shortest_gap_is_listed_whole(folder: Folder
     used = scripts(config, *range(1_500))
     found = lists(config, Windows(), used=used)["a"]
     assert [entry.scripthash for entry in found] == [*used, *scripts(config, 1_500)]
+
+
+def test_no_script_of_a_list_is_anything_that_the_garbage_collector_looks_at(folder: Folder) -> None:
+    listed = f'{treasury("a", 2)}label = "one"\npublished = 2024-03-14\nread = 2026-11-24\nlicence = "CC0"'
+    apart = gc.get_freeze_count()
+    config = folder.load(listed)
+    (found,) = lists(config, Windows()).values()
+    assert [(entry.published, entry.read, entry.licence) for entry in found] == [
+        ("2024-03-14", "2026-11-24", "CC0")
+    ] * 2
+    assert not any(map(gc.is_tracked, [*config.treasuries[0].initial_scripts, *found]))
+    assert gc.get_freeze_count() == apart  # what is garbage by then would never be found

@@ -85,3 +85,14 @@ def test_large_ones_are_forgotten_sooner() -> None:
         held.forget(one.tx.txid)
     held.add("a", shown[0])
     assert held.touched([shown[0].tx.txid], [])
+
+
+def test_one_that_awaits_the_end_of_a_rival_is_looked_at_when_a_script_of_that_is_read() -> None:
+    held, one, two = Candidates(), sighting(1), sighting(2)
+    held.add("a", one, returns=True)
+    held.add("a", two)
+    (waits,) = held.touched([one.tx.txid], [])
+    waits.awaits = frozenset({OTHER})
+    assert (waits.returns, waits.proven) == (True, True)
+    assert held.touched([], [OTHER]) == [waits]
+    assert held.touched([], [SCRIPT]) == []

@@ -45,7 +45,7 @@ class Service:
 
     def heartbeat(self) -> Heartbeat:
         return Heartbeat(
-            lambda: self.config, {}, stuck=self.is_stuck, stale=self.is_stale, reached=self.count
+            lambda: self.config, {}, stuck=self.is_stuck, unwell=self.is_stale, reached=self.count
         )
 
 

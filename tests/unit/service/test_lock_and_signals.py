@@ -15,6 +15,7 @@ from watcher.service.lock import LockedError, locked
 from watcher.service.signals import signals_caught
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HOLD = """
@@ -51,15 +52,24 @@ def test_a_second_process_is_refused_until_the_first_is_gone_however_it_went(tmp
         pass
 
 
-async def test_signals_stop_and_reload_and_are_given_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.fixture
+def signals_given_back() -> Iterator[None]:
+    numbers = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
+@pytest.mark.usefixtures("signals_given_back")
+async def test_signals_stop_and_reload_and_then_do_nothing() -> None:
     told: asyncio.Queue[str] = asyncio.Queue()
+    meanings = {signal.SIGHUP: "reload", signal.SIGTERM: "stop", signal.SIGINT: "stop"}
     with signals_caught(stop=lambda: told.put_nowait("stop"), reload=lambda: told.put_nowait("reload")):
-        for number, meaning in (
-            (signal.SIGHUP, "reload"),
-            (signal.SIGTERM, "stop"),
-            (signal.SIGINT, "stop"),
-        ):
+        for number, meaning in meanings.items():
             os.kill(os.getpid(), number)
             assert await asyncio.wait_for(told.get(), 60) == meaning
-    assert signal.getsignal(signal.SIGTERM) == before
+    for number in meanings:
+        os.kill(os.getpid(), number)
+    await asyncio.sleep(0)
+    assert told.empty()

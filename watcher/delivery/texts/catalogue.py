@@ -15,7 +15,8 @@ class Catalogue:
 
     `flows` and `floods` are by flow, `states` end a title about a transaction, `titles` are those of
     other events, `meanings` say what happened and `advice` what to do next, by `type.flow`, by type, or
-    by flow. `changes` are what a config's difference is made of. `counted` holds (one, many). `names` are
+    by flow. `changes` are what a config's difference is made of, `occasions` why it changed where nobody
+    says. `reasons` hold every word of the closed lists. `counted` holds (one, many). `names` are
     the words before a value; other field names stay English.
     """
 
@@ -29,6 +30,7 @@ class Catalogue:
     changes: Mapping[str, str]
     trust: Mapping[str, str]
     reasons: Mapping[str, str]
+    occasions: Mapping[str, str]
     attributions: Mapping[str, str]
     counted: Mapping[str, tuple[str, str]]
     names: Mapping[str, str]

@@ -40,7 +40,7 @@ def event_title(told: Told, words: Words) -> str:
         source=data.text("source") or "?",
         endpoint=data.text("endpoint") or "?",
         claim=data.text("claim") or "?",
-        reason=words.reason(data.text("reason")),
+        reason=words.reason(told) or "?",
         changes="; ".join(_changes(data, words, listed=3)) or "…",
         depth=data.number("depth") or "?",
         side=words.phrase("balance_above" if data.text("condition") == "balance_above" else "balance_below"),
@@ -53,13 +53,12 @@ def event_title(told: Told, words: Words) -> str:
 def event_lines(told: Told, words: Words, listed: int) -> list[str]:
     """The body: what it means, what next, and every detail the event has."""
     data = told.data
-    reason = data.text("reason")
     found = [
         words.say("meanings", told.type),
         words.line("next", words.advice(told)),
         words.line("treasury", words.whose(data.text("treasury"))),
         words.line("incident", data.text("incident") if told.type == "incident.noted" else None),
-        words.line("reason", None if reason is None else words.reason(reason)),
+        words.line("reason", words.reason(told)),
         *_money(data, words),
         *(f"  {change}" for change in _changes(data, words, listed)),
         *_details(data, words, listed),

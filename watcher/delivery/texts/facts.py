@@ -97,6 +97,12 @@ class Told:
         return self.data.text("flow") or ""
 
     @property
+    def confirmations(self) -> int:
+        """That this delivery tells of: a rung without an event of its own has its number as the step."""
+        step = self.data.text("step") or ""
+        return int(step) if step.isdecimal() else self.data.number("confirmations") or 0
+
+    @property
     def severity(self) -> str:
         """How loudly the rules want it told."""
         return self.data.text("severity") or "info"

@@ -6,8 +6,9 @@ look-alikes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from watcher.delivery.texts.en import ENGLISH
 from watcher.delivery.texts.es import SPANISH
@@ -17,8 +18,9 @@ from watcher.delivery.texts.movements import transaction_lines, transaction_titl
 from watcher.delivery.texts.words import Named, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
+    from watcher.core.outbox import Leased
     from watcher.delivery.texts.facts import Told
 
 MAX_TITLE: Final = 200
@@ -49,20 +51,34 @@ class Room:
     measure: Callable[[str], int] = len
 
 
+_Parts: TypeAlias = tuple[str, Callable[[int], list[str]], str | None]
+"""A title, the body's lines for so many shown of each list, and where to read on."""
+
+
 class Texts:
     """Writes messages in one language ("en" or "es"); `treasuries` says who they are, by their names."""
 
     def __init__(self, lang: str, treasuries: Mapping[str, Named]) -> None:
         self._words = Words(_CATALOGUES[lang], treasuries)
 
-    def message(self, bodies: Sequence[str], room: Room) -> Message:
+    def telling(self, group: Sequence[Leased], room: Room) -> Message:
+        """One message for what goes out as one; what comes after later news does not read as the latest."""
+        overtaken = all(delivery.overtaken for delivery in group)
+        return self.message([delivery.body for delivery in group], room, overtaken=overtaken)
+
+    def message(self, bodies: Sequence[str], room: Room, *, overtaken: bool = False) -> Message:
         """One message for one stored delivery body, or for several that are alike."""
         told = [told_of(body) for body in bodies]
-        if len(told) == 1:
-            return self._alone(told[0], room)
-        return self._folded(told, room)
+        title, lines, link = self._alone(told[0]) if len(told) == 1 else self._folded(told)
+        if overtaken:
+            title = self._words.phrase("overtaken_title", title=title)
 
-    def _alone(self, told: Told, room: Room) -> Message:
+        def all_lines(listed: int) -> list[str]:
+            return [*([self._words.phrase("overtaken")] if overtaken else []), *lines(listed)]
+
+        return self._message(told, title, _fitted(all_lines, link, room), link)
+
+    def _alone(self, told: Told) -> _Parts:
         words = self._words
         title = transaction_title(told, words) if told.flow else event_title(told, words)
         link = told.data.text("url", 2_000)
@@ -72,9 +88,9 @@ class Texts:
                 return transaction_lines(told, words, listed)
             return event_lines(told, words, listed)
 
-        return self._message([told], title, _fitted(lines, link, room), link)
+        return title, lines, link
 
-    def _folded(self, told: list[Told], room: Room) -> Message:
+    def _folded(self, told: list[Told]) -> _Parts:
         words, first = self._words, told[0]
         total = btc(sum(each.data.number("moved_sats") or 0 for each in told))
         treasury = words.treasury(first.data.text("treasury"))
@@ -98,7 +114,7 @@ class Texts:
             ]
             return [line for line in found if line]
 
-        return self._message(told, title, _fitted(lines, link, room), link)
+        return title, lines, link
 
     def _largest(self, told: list[Told], listed: int) -> list[str]:
         if not told[0].flow:

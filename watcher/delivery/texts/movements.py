@@ -31,7 +31,7 @@ def transaction_lines(told: Told, words: Words, listed: int) -> list[str]:
     found: list[str | None] = [
         f"{_test_network(data, words)}{_meaning(told, words)}",
         words.line("instead", data.text("by")),
-        words.line("reason", None if (reason := data.text("reason")) is None else words.reason(reason)),
+        words.line("reason", words.reason(told)),
         words.line("next", words.advice(told)),
         words.line("treasury", words.whose(data.text("treasury"))),
         words.line("amount", _amount(data, words)),
@@ -39,7 +39,7 @@ def transaction_lines(told: Told, words: Words, listed: int) -> list[str]:
         words.line("fee", None if (fee := data.number("fee_sats")) is None else btc(fee)),
         words.line("transaction", data.text("txid")),
         words.line("block", _block(data)),
-        words.line("trust", _how_sure(data, words)),
+        words.line("trust", _how_sure(told, words)),
         words.line("oldest", _oldest(told, words)),
         words.line("balance", _balance(data, words)),
         words.line("corrects", _corrects(data, words)),
@@ -136,11 +136,11 @@ def _block(data: Facts) -> str | None:
     return f"{height}, {time}" if time else str(height)
 
 
-def _how_sure(data: Facts, words: Words) -> str | None:
-    trust = words.trust(data.text("trust"))
-    names = ", ".join(data.texts("sources"))
+def _how_sure(told: Told, words: Words) -> str | None:
+    trust = words.trust(told.data.text("trust"))
+    names = ", ".join(told.data.texts("sources"))
     sources = words.phrase("sources", names=names) if names else ""
-    confirmations = words.counted("confirmations", data.number("confirmations") or 0)
+    confirmations = words.counted("confirmations", told.confirmations)
     return "; ".join(part for part in (trust, confirmations, sources) if part)
 
 

@@ -17,6 +17,8 @@ _MAX_NAME: Final = 60
 _MAX_LABEL: Final = 80
 _MAX_ADDRESS: Final = 128  # no address is longer than 90 characters
 _SHOWN_SCRIPT: Final = 80
+# events whose reason an operator gives
+_WRITTEN: Final = frozenset({"config.changed", "endpoint.paused", "movement.expected"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Words:
 
     def state(self, told: Told) -> str:
         """How a title about a transaction ends."""
-        confirmations = self.counted("confirmations", told.data.number("confirmations") or 0)
+        confirmations = self.counted("confirmations", told.confirmations)
         return self.say("states", told.type, confirmations=confirmations)
 
     def advice(self, told: Told) -> str:
@@ -78,9 +80,14 @@ class Words:
         """How sure a transaction is."""
         return None if word is None else self._catalogue.trust.get(word, word)
 
-    def reason(self, word: str | None) -> str:
-        """A reason from the closed list, in words where there are any."""
-        return self._catalogue.reasons.get(word or "", (word or "?").replace("_", " "))
+    def reason(self, told: Told) -> str | None:
+        """Why, in words where we have any; what a person wrote stands as it is. None: nobody says."""
+        word = told.data.text("reason")
+        if word is None:
+            return None
+        if told.type in _WRITTEN:
+            return self._catalogue.occasions.get(word, word)
+        return self._catalogue.reasons.get(word, word.replace("_", " "))
 
     def treasury(self, name: str | None) -> str:
         """How a treasury is called in a sentence."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from watcher.bitcoin.types import Sats
-    from watcher.ledger.pages import Step
+    from watcher.ledger.earlier import Step
     from watcher.web.page.words import Words
 
 WIDTH, HEIGHT = 720, 300

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from watcher.core import claims as judged
 from watcher.core.claims import Holds, Mismatched, Totals
-from watcher.ledger import pages
+from watcher.ledger import earlier, pages
 from watcher.ledger.queries import last_sequence
 from watcher.ledger.totals import judged_by
 from watcher.web.page.terms import TreasuryTerms
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from watcher.bitcoin.types import Sats
     from watcher.core.claims import Claim, Verdict
-    from watcher.ledger.pages import Book, Published
+    from watcher.ledger.earlier import Book
+    from watcher.ledger.pages import Published
     from watcher.ledger.queries import TipRow, TreasuryRow
     from watcher.web.moments import Moment
     from watcher.web.page.terms import PageTerms
@@ -88,7 +89,7 @@ class Books:
         state = (last_sequence(connection), tip.time)
         known = self._known.get(treasury)
         if known is None or known[0] != state:
-            known = (state, pages.book(connection, treasury, tip.time))
+            known = (state, earlier.book(connection, treasury, tip.time))
             self._known[treasury] = known
         return known[1]
 
@@ -116,7 +117,7 @@ def card(connection: sqlite3.Connection, row: TreasuryRow, asked: Asked) -> Card
         confirmed, pending = row.confirmed, row.pending
         found = asked.books.book(connection, row.name, asked.tip)
     else:
-        confirmed, pending, found = pages.balance_at(connection, row.name, asked.at.height), None, None
+        confirmed, pending, found = earlier.balance_at(connection, row.name, asked.at.height), None, None
     present = None if row.confirmed is None else Totals(row.confirmed, row.confirmed)
     return Card(
         row=row,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from watcher.core.events import CORRECTIONS, RUNG_EVENTS
 from watcher.delivery.texts.facts import clean
 from watcher.ledger import course as courses
-from watcher.ledger import pages, queries
+from watcher.ledger import earlier, pages, queries
 from watcher.web import moments
 from watcher.web.backend import BACKEND
 from watcher.web.page import chart as charts
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from watcher.ledger.pages import Book, Step
+    from watcher.ledger.earlier import Book, Step
     from watcher.ledger.queries import TreasuryRow
     from watcher.web.backend import Backend
     from watcher.web.moments import Moment
@@ -174,7 +174,7 @@ async def chart(request: web.Request) -> web.Response:
                 None if moment is None else moment.height,
                 end or 0,
                 found,
-                0 if found is None else pages.block_at(connection, found.anchor) or 0,
+                0 if found is None else earlier.block_at(connection, found.anchor) or 0,
                 courses.extent(connection, name),
             )
 
@@ -197,7 +197,7 @@ async def _steps(backend: Backend, name: str, drawn: _Outline) -> list[Step]:
     """A long course in several reads: none takes longer than a read may, and others come in between."""
     extent, until = drawn.extent, drawn.until
     if extent.last <= courses.LONG:
-        return await backend.read(lambda c: pages.steps(c, name, until=until))
+        return await backend.read(lambda c: earlier.steps(c, name, until=until))
     found: list[Step] = []
     for ids in extent.parts():
 

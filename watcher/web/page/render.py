@@ -184,7 +184,12 @@ async def problem_page(request: web.Request, problem: ApiError) -> web.Response:
     words = Words(request.app[BACKEND].page.lang)
     key = f"problem_{problem.status.value}"
     title = words(key if words.has(key) else "problem_other")
-    answer = await page(request, "problem.html", problem.status, title=title, detail=problem.detail)
+    # what people meet by the page's own links and fields is told in its language
+    kind = f"problem_{problem.kind}"
+    told = words(kind) if words.has(kind) else None
+    answer = await page(
+        request, "problem.html", problem.status, title=title, told=told, detail=problem.detail
+    )
     # without the challenge: a browser would put its own window before the page that says where to log in
     answer.headers.update({k: v for k, v in (problem.headers or {}).items() if k != "WWW-Authenticate"})
     return answer

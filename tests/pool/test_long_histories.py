@@ -1,0 +1,177 @@
+"""Histories that are taken up in slices: what is whole, what may go on meanwhile, and what a lie costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.hostile.busy import PAID, busy_chain
+from tests.pool.rig import FINALITY, TREASURY, electrum, pool
+from tests.toy.chain import FAUCET, FEE, ToyChain
+from tests.toy.coding import Tx
+from tests.toy.electrum import ToyElectrum
+from tests.toy.faults import error
+from watcher.bitcoin.networks import Network
+from watcher.bitcoin.scripts import scripthash
+from watcher.bitcoin.types import Outpoint
+from watcher.core.known import Terms
+from watcher.ledger.queries import log_id
+from watcher.ledger.verify import verify
+from watcher.ledger.watches import Listed, TreasuryList, sync
+from watcher.observe.slices import A_SLICE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.pool.rig import Pool
+
+HISTORY = "blockchain.scripthash.get_history"
+TRANSACTION = "blockchain.transaction.get"
+BRANCH = "blockchain.transaction.get_merkle"
+# Of a witness version still to come, as in `tests.daemon.places`: the toy chain signs nothing.
+OURS, OTHERS = (b"\x52\x20" + bytes([n] * 32) for n in (1, 2))
+MANY = 3 * A_SLICE
+
+
+def refused_for(txid: str) -> Any:
+    def answer(params: list[Any], honest: Any) -> Any:
+        if params[0] == txid:
+            raise error(1, "not now")
+        return honest
+
+    return answer
+
+
+async def listed(here: Pool, *scripts: bytes) -> None:
+    """The treasury has these scripts from now on."""
+    terms = Terms(Network.REGTEST, await here.writer.run(log_id), FINALITY, 0)
+    rows = [Listed(scripthash(script), script, None, None, None, None, None) for script in scripts]
+    await here.writer.run(lambda c: sync(c, terms, [TreasuryList(TREASURY, TREASURY, "own", rows)], 0))
+    here.watch.relist(frozenset({TREASURY}))
+
+
+async def kept(here: Pool) -> int:
+    """How many transactions the ledger has; it adds up at every moment."""
+    found = await here.writer.run(verify)
+    assert found.failures == []
+    return found.proven + found.unproven
+
+
+async def test_what_was_taken_up_before_it_ended_is_not_fetched_again_and_counts_with_the_rest(
+    tmp_path: Path,
+) -> None:
+    async with ToyElectrum(chain := busy_chain(OURS, MANY)) as server:
+        last, _ = chain.history(scripthash(OURS))[-1]
+        server.forge(TRANSACTION, refused_for(last))
+        async with pool(tmp_path, electrum({"a": server}), [OURS], wanted=1) as here:
+            await here.happens(
+                lambda: server.counts[HISTORY] > 1, "the slices before the last, and a failure"
+            )
+            before = await kept(here)
+            assert A_SLICE <= before < MANY
+            assert here.events == []
+
+        server.faults.answers.clear()
+        server.counts.clear()
+        async with pool(tmp_path, electrum({"a": server}), [OURS], wanted=1) as here:
+            await here.baselined()
+            assert here.balance == (MANY * PAID, 0)
+            assert await kept(here) == MANY
+            assert server.counts[TRANSACTION] == MANY - before
+            assert [event.type for event in here.events] == ["watch.baselined"]
+
+
+async def test_what_comes_to_another_script_is_told_between_two_slices(tmp_path: Path) -> None:
+    async with (
+        ToyElectrum(chain := busy_chain(OURS, MANY)) as server,
+        pool(tmp_path, electrum({"a": server}), [OTHERS], wanted=1) as here,
+    ):
+        await here.baselined()
+        last, _ = chain.history(scripthash(OURS))[-1]
+        server.forge(TRANSACTION, refused_for(last))
+        await listed(here, OTHERS, OURS)
+        await here.happens(lambda: server.counts[BRANCH] > 0, "the first slice")
+        chain.pay(OTHERS, 1_000)
+        await here.happens(lambda: bool(here.told("tx.seen")), "an alarm meanwhile")
+        assert len(here.told("watch.baselined")) == 1
+        server.faults.answers.clear()
+
+        await here.happens(lambda: len(here.told("watch.baselined")) == 2, "the long history")
+        assert here.balance == (MANY * PAID, 1_000)
+
+
+async def test_a_spend_of_what_the_ledger_had_before_the_script_was_watched_is_no_lie(tmp_path: Path) -> None:
+    """All coins of the new script are of transactions that the ledger has for another one."""
+    chain = ToyChain()
+    async with ToyElectrum(chain) as server:
+        many = chain.know(_both(chain, MANY))
+        chain.mine(1, [many])
+        async with pool(tmp_path, electrum({"a": server}), [OTHERS], wanted=1) as here:
+            await here.baselined()
+            out = [chain.know(Tx((Outpoint(many, vout),), ((b"\x51", PAID),))) for vout in range(1, MANY + 1)]
+            for at in range(0, MANY, 1_000):
+                chain.mine(1, out[at : at + 1_000])
+            await listed(here, OTHERS, OURS)
+            await here.happens(lambda: len(here.told("watch.baselined")) == 2, "the long history")
+            assert not here.watch.conduct.strikes
+            assert here.balance == (PAID, 0)
+
+
+def _both(chain: ToyChain, count: int) -> Tx:
+    """One output to the script that is watched first, and so many to the other."""
+    (coin,) = [coin for coin in chain.unspent(FAUCET) if chain.height_of(coin.txid) == 2]
+    return Tx((coin,), ((OTHERS, PAID), *((OURS, PAID + FEE),) * count))
+
+
+async def test_strangers_in_a_long_history_are_refused_with_their_first_slice(tmp_path: Path) -> None:
+    chain = busy_chain(OTHERS, MANY)
+    async with ToyElectrum(chain) as server:
+        theirs = [{"tx_hash": txid, "height": height} for txid, height in chain.history(scripthash(OTHERS))]
+        server.forge(HISTORY, lambda _params, _honest: theirs)
+        chain.pay(OURS, PAID)
+        async with pool(tmp_path, electrum({"a": server}), [OURS], wanted=1) as here:
+            await here.happens(lambda: here.watch.conduct.strikes["a", "history"] > 0, "a strike")
+            assert server.counts[TRANSACTION] < MANY
+            assert await kept(here) == 0
+
+
+async def test_a_long_history_of_nothing_is_refused_with_its_first_slice(tmp_path: Path) -> None:
+    chain = ToyChain()
+    invented = [{"tx_hash": f"{at:064x}", "height": 1 + at // 1_000} for at in range(MANY)]
+    async with ToyElectrum(chain) as server:
+        server.forge(HISTORY, lambda _params, _honest: invented)
+        chain.pay(OURS, PAID)
+        async with pool(tmp_path, electrum({"a": server}), [OURS], wanted=1) as here:
+            await here.happens(lambda: here.watch.conduct.strikes["a", "history"] > 0, "a strike")
+            assert server.counts[TRANSACTION] < MANY
+            assert server.counts[BRANCH] == 0
+
+
+async def test_what_no_slice_could_prove_is_not_taken_up_at_once_instead(tmp_path: Path) -> None:
+    async with ToyElectrum(busy_chain(OURS, MANY)) as server:
+        asked: list[int] = []
+
+        def history(_params: list[Any], honest: Any) -> Any:
+            asked.append(server.counts[TRANSACTION])
+            return honest
+
+        def refuse(_params: list[Any], _honest: Any) -> Any:
+            raise error(1, "tx not in block")
+
+        server.forge(HISTORY, history)
+        server.forge(BRANCH, refuse)
+        async with pool(tmp_path, electrum({"a": server}), [OURS], wanted=1) as here:
+            await here.happens(lambda: len(asked) > 1, "a second reading")
+            assert asked[:2] == [0, MANY]
+            assert await kept(here) == 0
+            assert here.events == []
+
+
+async def test_no_block_has_room_for_a_long_history(tmp_path: Path) -> None:
+    chain = ToyChain()
+    invented = [{"tx_hash": f"{at:064x}", "height": 1} for at in range(20_000)]
+    async with ToyElectrum(chain) as server:
+        server.forge(HISTORY, lambda _params, _honest: invented)
+        chain.pay(OURS, PAID)
+        async with pool(tmp_path, electrum({"a": server}), [OURS], wanted=1) as here:
+            await here.happens(lambda: here.watch.conduct.strikes["a", "history"] > 0, "a strike")
+            assert server.counts[TRANSACTION] == 0

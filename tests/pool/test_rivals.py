@@ -1,0 +1,104 @@
+"""Two unconfirmed transactions that spend one coin, each in some mempools: the story goes one way."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tests.pool.rig import electrum, pool
+from tests.toy.coding import Tx
+from tests.toy.electrum import ToyElectrum
+from tests.toy.keys import Key
+from watcher.bitcoin.types import Outpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.pool.rig import Pool
+    from tests.toy.chain import ToyChain
+
+STRANGER = b"\x52\x20" + b"\x77" * 32
+NAMES = ("one", "two", "three", "four")
+
+
+@asynccontextmanager
+async def four(chain: ToyChain, state: Path, *keys: Key) -> AsyncIterator[tuple[Pool, list[ToyElectrum]]]:
+    """A watch of these keys on four servers of different people, baselined; two of them are a quorum."""
+    async with AsyncExitStack() as stack:
+        servers = {name: await stack.enter_async_context(ToyElectrum(chain)) for name in NAMES}
+        scripts = [key.script for key in keys]
+        here = await stack.enter_async_context(pool(state, electrum(servers), scripts))
+        await here.baselined()
+        yield here, list(servers.values())
+
+
+async def parted(here: Pool, servers: list[ToyElectrum], first: Tx, rival: Tx) -> None:
+    """The first is told, then its rival in the other half of the mempools, and so it stays."""
+    for server in servers[:2]:
+        server.fake_unconfirmed(first)
+    await here.happens(lambda: bool(here.told("tx.seen")), "the first")
+    for server in servers[2:]:
+        server.fake_unconfirmed(rival)
+    await here.happens(lambda: bool(here.told("tx.replaced")), "the rival")
+    for _ in range(10):
+        await here.sweep()
+    assert [e.txid for e in here.told("tx.seen")] == [first.txid, rival.txid]
+    assert [e.txid for e in here.told("tx.replaced")] == [first.txid]
+
+
+async def test_the_one_told_first_comes_back_only_when_nobody_has_its_rival(
+    chain: ToyChain, key: Key, tmp_path: Path
+) -> None:
+    payment = chain.transactions[chain.pay(STRANGER, 50_000)]
+    chain.drop(payment.txid)
+    first = Tx(payment.inputs, ((key.script, 50_000),))
+    rival = Tx(payment.inputs, ((key.script, 40_000),))
+    async with four(chain, tmp_path, key) as (here, servers):
+        await parted(here, servers, first, rival)
+        assert here.balance == (0, 40_000)
+        for server in servers[2:]:
+            server.take_back(rival.txid)
+        await here.happens(lambda: here.balance == (0, 50_000), "the first again")
+
+
+async def test_so_does_one_that_pays_another_script_of_ours(
+    chain: ToyChain, key: Key, tmp_path: Path
+) -> None:
+    other = Key(8)
+    payment = chain.transactions[chain.pay(STRANGER, 50_000)]
+    chain.drop(payment.txid)
+    first = Tx(payment.inputs, ((key.script, 50_000),))
+    rival = Tx(payment.inputs, ((other.script, 40_000),))
+    async with four(chain, tmp_path, key, other) as (here, servers):
+        await parted(here, servers, first, rival)
+        assert here.balance == (0, 40_000)
+        for server in servers[2:]:
+            server.take_back(rival.txid)
+        await here.happens(lambda: here.balance == (0, 50_000), "the first again")
+
+
+async def test_what_spends_from_the_first_goes_and_comes_with_it(
+    chain: ToyChain, key: Key, tmp_path: Path
+) -> None:
+    other = Key(8)
+    payment = chain.transactions[chain.pay(STRANGER, 50_000)]
+    chain.drop(payment.txid)
+    first = Tx(payment.inputs, ((key.script, 50_000),))
+    spend = key.spend(Outpoint(first.txid, 0), [(STRANGER, 20_000), (key.script, 29_000)])
+    rival = Tx(payment.inputs, ((other.script, 40_000),))
+    async with four(chain, tmp_path, key, other) as (here, servers):
+        for server in servers[:2]:
+            server.fake_unconfirmed(first)
+            server.fake_unconfirmed(spend)
+        await here.happens(lambda: here.balance == (0, 29_000), "both")
+        for server in servers[2:]:
+            server.fake_unconfirmed(rival)
+        await here.happens(lambda: here.balance == (0, 40_000), "the rival")
+        for _ in range(10):
+            await here.sweep()
+        assert len(here.told("tx.replaced")) == 2
+        assert here.balance == (0, 40_000)
+        for server in servers[2:]:
+            server.take_back(rival.txid)
+        await here.happens(lambda: here.balance == (0, 29_000), "both again")
