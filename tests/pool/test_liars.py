@@ -169,7 +169,8 @@ async def test_what_one_still_shows_is_not_dropped(
             lambda: servers["c"].counts["blockchain.scripthash.get_history"] > asked, "the third's word"
         )
         await here.sweep()  # it is taken down
-        servers["c"].faults.fakes[paid] = chain.transactions[paid]
+        tx = chain.transactions[paid]
+        servers["c"].faults.fakes[paid] = tx
         chain.drop(paid)
         for _ in range(3):
             await here.sweep()
@@ -177,6 +178,13 @@ async def test_what_one_still_shows_is_not_dropped(
         servers["c"].take_back(paid)
         await here.happens_by_sweeping(lambda: bool(here.told("tx.dropped")), "the end of it")
         assert here.balance == (0, 0)
+        servers["c"].fake_unconfirmed(tx)  # that the ledger knows it makes the word of one no better
+        for _ in range(3):
+            await here.sweep()
+        assert len(here.told("tx.seen")) == 1
+        servers["a"].fake_unconfirmed(tx)
+        await here.happens_by_sweeping(lambda: len(here.told("tx.seen")) == 2, "the quorum's word")
+        assert here.balance == (0, 50_000)
 
 
 async def test_forged_branches_prove_nothing(

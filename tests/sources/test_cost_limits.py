@@ -105,6 +105,7 @@ def test_a_turn_of_the_rereading_is_not_put_off_by_what_else_is_owed(scripts: in
     purse.at_leisure = True
     assert purse.scripts(5_000) == 0  # a long list on a new connection waits
     assert purse.scripts(200) == 200  # a short one does not
+    assert purse.pay([wire.ask_watch(ScriptHash("00" * 32))] * 200) == 0
 
 
 def test_an_unlimited_server_is_asked_for_everything_at_once() -> None:

@@ -89,7 +89,7 @@ async def test_an_address_in_use_is_an_error_that_leaves_nothing_behind(serve: O
 
 async def test_the_guarded_door_can_be_a_unix_socket_and_stays_guarded(serve: Open, tmp_path: Path) -> None:
     path = tmp_path / "web.sock"
-    async with serve(Guarded(external_url="http://localhost", read_token="r" * 20), f"unix:{path}") as bound:
+    async with serve(Guarded(read_token="r" * 20), f"unix:{path}") as bound:
         assert bound.url is None
         reply = await asyncio.to_thread(Daemon(path).get, "/api/v1/status")
         assert reply.status == 401

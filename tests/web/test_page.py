@@ -285,6 +285,17 @@ async def test_links_carry_the_external_urls_path_for_those_who_came_by_it(
     assert not any(url.startswith("/coins/") for url in inside.fetched())
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/api/v1/treasuries", "/treasuries/alpha"])
+async def test_a_proxy_may_pass_the_external_urls_path_on(
+    serve: Open, http: aiohttp.ClientSession, daemon: StillDaemon, path: str
+) -> None:
+    daemon.page = PageTerms(external_url="https://watch.example/coins")
+    async with serve(Guarded(external_url="https://watch.example/coins/")) as bound:
+        for prefix, status in (("", 200), ("/coins", 200), ("/other", 404)):
+            reply = await http.get(f"{bound.url}{prefix}{path}", headers={"Host": "watch.example"})
+            assert reply.status == status, prefix
+
+
 async def test_the_history_is_paged_newest_first_and_carries_the_balance(
     serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
 ) -> None:

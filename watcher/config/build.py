@@ -207,7 +207,7 @@ def optional_url(
 def link(text: str, place: Place, errors: list[ConfigError]) -> Url | None:
     """What links begin with, for everybody to see: no user, and nothing behind the path; None where empty."""
     url = optional_url(text, place, WEB_SCHEMES, errors)
-    if url is not None and any(mark in text for mark in "@?#"):
+    if url is not None and any(mark in text for mark in "@?#{}"):
         errors.append(place.error("has only a scheme, a host, a port and a path: links begin with it"))
         return None
     return url

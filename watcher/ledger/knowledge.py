@@ -31,11 +31,15 @@ class WatchedScript(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A transaction the ledger has: its raw bytes, and its block where that is on our chain."""
+    """A transaction the ledger has: its raw bytes, and its block where that is on our chain.
+
+    `live`: it is unconfirmed in a book; `fallen`: every book has given it up, or none ever had it.
+    """
 
     raw: bytes
     block: BlockRef | None
     live: bool
+    fallen: bool
 
 
 def watched(connection: sqlite3.Connection) -> list[WatchedScript]:
@@ -55,15 +59,17 @@ def kept(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[Txid, Ke
     """Which of these the ledger has."""
     rows = connection.execute(
         """SELECT t.txid, t.raw, t.block_height, t.block_hash, t.displaced_by,
-             t.held AND EXISTS (SELECT 1 FROM entries e WHERE e.tx = t.id AND e.state = 'held')
+             t.held AND EXISTS (SELECT 1 FROM entries e WHERE e.tx = t.id AND e.state = 'held'),
+             NOT EXISTS (SELECT 1 FROM entries e
+               WHERE e.tx = t.id AND e.state IN ('held', 'missing', 'confirmed'))
            FROM json_each(?) j JOIN transactions t ON t.txid = j.value""",
         (json.dumps(list(txids)),),
     )
     result: dict[Txid, Kept] = {}
-    for txid, raw, height, block_hash, displaced_by, live in rows:
+    for txid, raw, height, block_hash, displaced_by, live, fallen in rows:
         on_our_chain = height is not None and displaced_by is None
         block = BlockRef(height, BlockHash(block_hash)) if on_our_chain else None
-        result[Txid(txid)] = Kept(raw, block, bool(live))
+        result[Txid(txid)] = Kept(raw, block, bool(live), bool(fallen))
     return result
 
 

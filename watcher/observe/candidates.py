@@ -27,13 +27,15 @@ MOST_BYTES: Final = 8_000_000
 class Candidate:
     """A transaction, who has shown it, and in the history of which scripts.
 
-    `proven` says that it spends a coin of ours by a right signature, `returns` that the book has had it.
+    `proven` says that it spends a coin of ours by a right signature, `returns` that the book has had it,
+    `fallen` that it has given it up.
     `awaits` are the scripts of its rivals in the book: what is read there may say that these are gone.
     """
 
     sighting: Sighting
     proven: bool = False
     returns: bool = False
+    fallen: bool = False
     awaits: frozenset[ScriptHash] = frozenset()
     sources: set[str] = field(default_factory=set)
     scripts: set[ScriptHash] = field(default_factory=set)
@@ -60,7 +62,7 @@ class Candidates:
         """The oldest first."""
         return list(self._all.values())
 
-    def add(self, source: str, sighting: Sighting, *, returns: bool = False) -> None:
+    def add(self, source: str, sighting: Sighting, *, returns: bool = False, fallen: bool = False) -> None:
         """The source has shown it; what `returns` was signed rightly when it came in."""
         if sighting.tx.txid not in self._all:
             self._bytes += len(sighting.tx.stripped)
@@ -70,6 +72,7 @@ class Candidates:
         held.sources.add(source)
         held.proven |= returns
         held.returns |= returns
+        held.fallen |= fallen
         while len(self._all) > MOST or self._bytes > MOST_BYTES:
             self.forget(next(iter(self._all)))
 

@@ -42,7 +42,8 @@ class Facts:
 
     `too_busy` are scripts the source will never answer for. `unordered` are those with several unconfirmed
     transactions, whose order, and so the status, no protocol before 1.6 tells. `kept` are sightings that the
-    ledger has, and mostly its bytes, without witnesses; `live` are those of them that it has unconfirmed.
+    ledger has, and mostly its bytes, without witnesses; `live` are those of them that it has unconfirmed,
+    `fallen` those that it has given up.
     `vouched` are scripts read for the first time whose history others have told alike, and who has.
     `pieces` are parts of long histories. `is_paused`: one of these is to be gone on with, from where it is.
     """
@@ -54,6 +55,7 @@ class Facts:
     unordered: set[ScriptHash] = field(default_factory=set)
     kept: set[Txid] = field(default_factory=set)
     live: set[Txid] = field(default_factory=set)
+    fallen: set[Txid] = field(default_factory=set)
     vouched: dict[ScriptHash, tuple[str, ...]] = field(default_factory=dict)
     pieces: dict[ScriptHash, frozenset[Txid]] = field(default_factory=dict)
     is_paused: bool = False
@@ -220,6 +222,7 @@ class Reader:
         transactions = await fetch(self.source, [t for t in news if t not in kept])
         transactions |= {t: parse_transaction(kept[t].raw) for t in news if t in kept}
         facts.kept |= kept.keys()
+        facts.fallen |= {txid for txid, known in kept.items() if known.fallen}
         heights = await aside_if_many(
             len(news), lambda: {c.txid: c.height for c in news.values() if c.height is not None}
         )
@@ -280,7 +283,11 @@ class Reader:
             rivals = await find_rivals(self.source, self.prover, unexplained)
             facts.sightings |= {t: s for t, s in rivals.items() if t not in facts.sightings}
             # what the book has let go of and what nobody has told yet are not alike
-            facts.kept |= (await self.ledger.run(lambda c: knowledge.scripts_of(c, rivals))).keys()
+            ours, kept = await self.ledger.run(
+                lambda c: (knowledge.scripts_of(c, rivals), knowledge.kept(c, rivals))
+            )
+            facts.kept |= ours.keys()
+            facts.fallen |= {txid for txid in ours if kept[txid].fallen}
 
     def _is_news(self, claim: Claim, kept: Kept | None) -> bool:
         if kept is None:

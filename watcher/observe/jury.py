@@ -85,7 +85,9 @@ class Jury:
         for txid, sighting in facts.sightings.items():
             if txid not in told:
                 # what the ledger has has lost its witnesses there
-                self._candidates.add(source, sighting, returns=txid in facts.kept)
+                self._candidates.add(
+                    source, sighting, returns=txid in facts.kept, fallen=txid in facts.fallen
+                )
         for reading in facts.readings.values():
             for gone in self._candidates.read(source, reading):
                 self._accuse_of_phantom(source, gone)
@@ -149,7 +151,9 @@ class Jury:
             candidate.proven = verdict is Verdict.VALID
         if self._quorum().suffices(candidate.sources, self._may_learn(candidate.scripts)):
             return not (candidate.returns and candidate.awaits)
-        return candidate.proven and not candidate.awaits
+        # a signature speaks for a spend of ours alone: a payment to us that was given up has none
+        is_signed = candidate.proven and (bool(own) or not candidate.fallen)
+        return is_signed and not candidate.awaits
 
     def _accuse_of_phantom(self, source: str, gone: Candidate) -> None:
         """Nobody has it any more, and nobody ever had what it spends: it never was in a mempool."""

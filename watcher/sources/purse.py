@@ -80,6 +80,8 @@ class Purse:
 
     def scripts(self, wanted: int) -> int:
         """For how many of so many scripts the status may be asked now; none where it is not worth it yet."""
+        if wanted <= _SHORT:
+            self.at_leisure = False
         most, piece, now = wanted, self._piece(wanted), self._clock()
         if self._debt is not None:
             room = self._debt.room(self._ceiling(wanted), now)

@@ -61,6 +61,11 @@ _MAX_CREDENTIALS: Final = 1024
 COOKIE: Final = "treasury-watcher"
 
 
+def prefix_of(door: Access) -> str:
+    """The path of the external URL, which a proxy in front may pass on or take away; mostly empty."""
+    return urlsplit(door.external_url).path.rstrip("/") if isinstance(door, Guarded) else ""
+
+
 def check_host(request: web.Request, access: Guarded) -> None:
     """Refuse a request that does not name the address it came to, localhost there, or `external_url`."""
     hosts = request.headers.getall("Host", [])
@@ -195,6 +200,8 @@ def _own_authorities(request: web.Request, access: Guarded) -> set[tuple[str, st
         own |= {(name, port) for name in names}
         if port == "80":
             own |= {(name, "") for name in names}
+    elif local is not None:
+        own.add(("localhost", ""))  # a Unix socket: whoever may connect to it is on this machine
     return own
 
 

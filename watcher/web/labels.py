@@ -33,7 +33,6 @@ STRIKE_REASONS: Final = (
     "branch",
     "certificate",
     "double_answer",
-    "flood",
     "header",
     "headers",
     "history",

@@ -37,8 +37,12 @@ def response(problem: ApiError) -> web.Response:
         "status": problem.status.value,
         "detail": problem.detail,
     }
+    # that type has no charset: RFC 8259 says which
     return web.Response(
-        text=json.dumps(body), status=problem.status, content_type=CONTENT_TYPE, headers=problem.headers
+        body=json.dumps(body).encode(),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+        headers=problem.headers,
     )
 
 

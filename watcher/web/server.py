@@ -100,7 +100,8 @@ def application(
     app.on_response_prepare.append(_secure)
     for route in (*ROUTES, *_EXTRA):
         add = app.router.add_get if route.method == "GET" else app.router.add_post
-        add(route.path, _guard(route, door))
+        for prefix in sorted({"", access.prefix_of(door)}):
+            add(prefix + route.path, _guard(route, door))
     return app
 
 

@@ -199,7 +199,6 @@ ENGLISH: Final = Catalogue(
         "branch": "sends a proof that is none",
         "certificate": "shows another certificate than the known one",
         "double_answer": "answers the same question twice",
-        "flood": "floods this watcher",
         "header": "sends a false block header",
         "headers": "sends block headers that do not fit the chain",
         "history": "sends an impossible history",

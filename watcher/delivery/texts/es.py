@@ -200,7 +200,6 @@ SPANISH: Final = Catalogue(
         "branch": "envía una prueba que no lo es",
         "certificate": "muestra otro certificado que el conocido",
         "double_answer": "responde dos veces a la misma pregunta",
-        "flood": "inunda a este vigilante",
         "header": "envía una cabecera de bloque falsa",
         "headers": "envía cabeceras de bloque que no encajan en la cadena",
         "history": "envía un historial imposible",

@@ -176,7 +176,9 @@ async def static(request: web.Request) -> web.Response:
 
 def wants_page(request: web.Request) -> bool:
     """Whether a person's browser asks, for something that is no file or data."""
-    return "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/")
+    return "text/html" in request.headers.get("Accept", "") and not request.path.removeprefix(
+        root_of(request)
+    ).startswith("/api/")
 
 
 async def problem_page(request: web.Request, problem: ApiError) -> web.Response:

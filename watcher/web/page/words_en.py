@@ -76,7 +76,6 @@ ENGLISH: Final[Mapping[str, str]] = {
     "strike_branch": "a branch that proves nothing",
     "strike_certificate": "another certificate",
     "strike_double_answer": "answered twice",
-    "strike_flood": "flooded us",
     "strike_header": "a false header",
     "strike_headers": "false headers",
     "strike_history": "an impossible history",

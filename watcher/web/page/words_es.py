@@ -75,7 +75,6 @@ SPANISH: Final[Mapping[str, str]] = {
     "strike_branch": "una rama que no prueba nada",
     "strike_certificate": "otro certificado",
     "strike_double_answer": "contestó dos veces",
-    "strike_flood": "nos inundó",
     "strike_header": "una cabecera falsa",
     "strike_headers": "cabeceras falsas",
     "strike_history": "un historial imposible",
