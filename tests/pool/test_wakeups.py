@@ -35,12 +35,12 @@ async def test_a_first_reading_ends_though_its_two_sources_were_never_up_togethe
         await b.stop()
         async with pool(tmp_path, sources, [key.script, Key(8).script]) as here:
             one, other = (here.watch.attendants[name] for name in ("a", "b"))
-            await here.happens(lambda: len(one.statuses) == 2, "the first has read")
+            await here.happens(lambda: len(one.said.read) == 2, "the first has read")
             await a.stop()
             await here.happens(lambda: not one.is_up, "the first is gone")
             await b.start()
             await here.happens(
-                lambda: bool(here.told("watch.baselined")) or len(other.statuses) == 2, "the second has read"
+                lambda: bool(here.told("watch.baselined")) or len(other.said.read) == 2, "the second has read"
             )
             await a.start()
             await here.baselined()

@@ -30,7 +30,7 @@ async def figures(watch: Watch, reader: Reader, treasury: str) -> tuple[SourceFi
     told = {name: watch.told(name, scripts) for name in names}
     disputed = set().union(*(said.keys() for said in told.values()))
     # of the others: what a source has not told of, though another may have
-    silent = {name: unread - disputed - watch.attendants[name].statuses.keys() for name in names}
+    silent = {name: unread - disputed - watch.attendants[name].said.read.keys() for name in names}
     read = {name: len(scripts) - len(disputed) - len(silent[name]) + len(told[name]) for name in names}
     lines = sum(len(txids) for said in told.values() for txids in said.values())
     if len(scripts) > _MOST_SCRIPTS or lines > _MOST_LINES:

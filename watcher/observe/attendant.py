@@ -15,6 +15,7 @@ from watcher.observe.complete import Complete
 from watcher.observe.facts import Facts
 from watcher.observe.heap import piling_up
 from watcher.observe.rotation import Rotation, pieces
+from watcher.observe.said import Said
 from watcher.observe.tidings import SILENT, Tidings
 from watcher.sources.base import Misbehaved, SourceError, TooBusy, Unavailable
 
@@ -35,15 +36,12 @@ STATUSES_A_TURN: Final = 2_000  # of the loop: a hundred thousand in one piece w
 REST_SECONDS: Final = 1.0  # after a failure, before the source is asked again
 REST_MISBEHAVED_SECONDS: Final = 30.0
 LATE_SECONDS: Final = 5.0  # until a script is asked for again that the source did not come to
-ODD_STATUSES: Final = 3
 _A_TURN: Final = 1e-4  # seconds; after `sleep(0)` one goes on before what has come meanwhile
-_NEVER: Final = ""  # no status is empty
 
 
 class Attendant:
     """One source's. A question that fails loses nothing: what was to be read stays in `dirty`.
 
-    `statuses` are those of histories that the source has read to us and that are not yet the quorum's word;
     `complete` is when it had last answered for every script of a treasury.
     """
 
@@ -52,7 +50,7 @@ class Attendant:
         self.name = source.name
         self.dirty: set[ScriptHash] = set()
         self.too_busy: set[ScriptHash] = set()
-        self.statuses: dict[ScriptHash, str | None] = {}
+        self.said = Said()
         self.complete: dict[str, Complete] = {}
         self.rounds = 0
         self.idle = True  # waiting for the source to come up or to ring, and not for an answer
@@ -68,14 +66,11 @@ class Attendant:
         self._unasked: set[ScriptHash] = set()
         self._asks_again: asyncio.TimerHandle | None = None
         self._looks_again: asyncio.TimerHandle | None = None
-        self._told: dict[ScriptHash, str | None] = {}  # statuses that made a script dirty
-        self._said: dict[ScriptHash, str] = {}  # of scripts never read in full, as long as nothing rang
         self._tried: set[ScriptHash] = set()  # and not read, since something was last left to be read
         self._has_asked_all = False  # on this connection
         self._asked = False  # all have had their turn, and what was found then is not yet read
         self._since: float | None = None  # the first ring for something that is not yet read
         self._proves_again: float | None = None  # when it may be asked for more branches
-        self._odd: dict[ScriptHash, int] = {}  # how often the history did not have that status
 
     @property
     def bell(self) -> Bell:
@@ -140,7 +135,7 @@ class Attendant:
         """Take up everything at this source, then answer its bell; a `SourceError` ends it."""
         self.bell.forget()
         self.bell.ring(connected=True)
-        self._said.clear()
+        self.said.moved()
         self._has_asked_all = False
         self._since = self._proves_again = None
         self._watch.second_pass.forget(self.name)
@@ -159,8 +154,7 @@ class Attendant:
     async def _answer(self, rings: Rings) -> None:
         await self._take_up_list()
         self.dirty |= rings.scripts & self._subscribed
-        for script in rings.scripts & self._said.keys():
-            del self._said[script]
+        self.said.rang(rings.scripts)
         tip = await self._tip_for(rings)
         self._tip = tip.block
         if rings.connected:
@@ -211,9 +205,7 @@ class Attendant:
         if gone:
             await self.source.forget(sorted(gone))
             self._watch.conduct.forget(self.name, gone)
-            for script in gone:
-                self.statuses.pop(script, None)
-                self._said.pop(script, None)
+            self.said.forget(gone)
         self.dirty &= mine  # what is new is asked for, and read where it has a history
         self.too_busy &= mine
         self._subscribed = mine
@@ -266,17 +258,11 @@ class Attendant:
         if isinstance(status, SourceError):
             self._unasked.add(script)  # it did not come to it: again in the next turn
             return False
-        listing = self._watch.listing
-        is_new = script in listing.unread
-        if is_new and self.statuses.get(script, _NEVER) == status:
-            return False  # it was read to us as it is now, and others have still to say the same
-        if is_new and status is None:
+        if not self.said.take(script, status, self._watch.listing):
+            return False
+        if status is None and script in self._watch.listing.unread:
             return True
-        if is_new or status != listing.statuses.get(script):
-            self.dirty.add(script)
-            self._told[script] = status
-            if is_new and status is not None:
-                self._said[script] = status
+        self.dirty.add(script)
         return False
 
     def _ask_again(self, seconds: float) -> None:
@@ -361,46 +347,20 @@ class Attendant:
         """Whether it has told the status of all its scripts, or cannot be asked for them now."""
         return self._has_asked_all or (not self.is_up and self.name in self._doorbells.errors)
 
-    def has_said(self, script: ScriptHash, status: str | None) -> bool:
-        """Whether that was the script's status when it was asked, and nothing has rung since."""
-        return status is not None and self._said.get(script) == status
-
     def spare(self, script: ScriptHash) -> None:
         """What it would say of the script is known by another's word: the statuses are the same."""
         self.dirty.discard(script)
-        self._said.pop(script, None)
-        self._told.pop(script, None)
+        self.said.spare(script)
 
     def reorganized(self, fork: int) -> None:
         """A branch above this height left our chain: what was said before may have been said of it."""
-        self._said.clear()
+        self.said.moved()
         self._rotation.reorganized(fork)
 
     def heard(self, facts: Facts) -> None:
         """What it has read to us is taken down."""
         self.dirty.difference_update(facts.readings)
-        for script, reading in facts.readings.items():
-            self._said.pop(script, None)
-            if script in self._watch.listing.unread:
-                self.statuses[script] = reading.status
-            else:
-                self.statuses.pop(script, None)
-
-    def judge_statuses(self, facts: Facts) -> None:
-        """`Misbehaved` where a status is again and again not the one of the history that goes with it.
-
-        Once is a race: something came between the two.
-        """
-        for script, reading in facts.readings.items():
-            if script not in self._told:
-                continue  # it was read for another reason
-            if self._told.pop(script) == reading.status or script in facts.unordered:
-                self._odd.pop(script, None)
-                continue
-            self._odd[script] = self._odd.get(script, 0) + 1
-            if self._odd[script] >= ODD_STATUSES:
-                del self._odd[script]
-                raise Misbehaved("status", "a status that is not the one of its history, time after time")
+        self.said.heard(facts, self._watch.listing)
 
     async def _now_complete(self) -> bool:
         """Everything was asked for at least once since a while ago, and all of a treasury's is read.

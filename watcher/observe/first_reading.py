@@ -81,7 +81,7 @@ class FirstReading:
             return (reader,)
         among = listing.may_learn(quorum, {script})
         up = [name for name in among if self._attendants[name].is_up]
-        if not all(name == reader or self._attendants[name].has_said(script, status) for name in up):
+        if not all(name == reader or self._attendants[name].said.has_told(script, status) for name in up):
             return ()
         agreed = quorum.suffices(up, among) and quorum.trust(up) is Trust.CORROBORATED
         return tuple(sorted(up)) if agreed else ()
@@ -91,7 +91,7 @@ class FirstReading:
         spared: set[str] = set()
         for script, reading in readings.items():
             for other in self._attendants.values():
-                if other.has_said(script, reading.status):
+                if other.said.has_told(script, reading.status):
                     other.spare(script)
                     spared.add(other.name)
         self._look_again(spared)

@@ -71,7 +71,7 @@ class Scribe:
         for txid in strangers:
             if txid in facts.sightings:
                 raise Misbehaved("history", f"{txid} is not on the script it was given for")
-        attendant.judge_statuses(facts)
+        attendant.said.judge(facts)
         height = moment.tip.height if attendant.fork is None else attendant.fork.block.height
         await watch.worth.hold_against_the_ledger(attendant, facts, height)
 

@@ -72,7 +72,7 @@ class Worth:
             extra={"source": attendant.name, "reason": reason},
         )
         attendant.complete.clear()
-        attendant.statuses.clear()  # what it has read to us is withdrawn, and to be read again
+        attendant.said.read.clear()  # what it has read to us is withdrawn, and to be read again
         self._testimonies.withdraw(attendant.name)
         self._jury.withdraw(attendant.name)
 
