@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +42,13 @@ class Sample:
         )
 
 
-def noise(samples: Sequence[tuple[float, float]]) -> float:
-    """By how much the rise of the line through them may be off: three standard errors."""
-    figures = [figure for _, figure in samples]
-    return 3.0 * statistics.stdev(figures) * math.sqrt(12 / len(figures))
+def floors(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+    """The lowest figure in each piece of so many seconds: what is left when work is done, and leaks raise."""
+    pieces: dict[int, tuple[float, float]] = {}
+    for at, figure in samples:
+        piece = int(at // seconds)
+        pieces[piece] = min(pieces.get(piece, (at, figure)), (at, figure), key=lambda each: each[1])
+    return list(pieces.values())
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:
