@@ -172,7 +172,9 @@ def test_a_few_are_told_one_by_one_and_many_as_one() -> None:
 def test_only_what_is_alike_is_folded() -> None:
     others = [transaction("tx.confirmed", "inflow", treasury="reserve") for _ in range(4)]
     reversed_ = [transaction("tx.unconfirmed", "inflow") for _ in range(4)]
-    sources = [body("source.failed", severity="warning", source=name) for name in "aabbaabb"]
+    sources = [
+        body("source.failed", severity="warning", source=name, incident=f"inc_{name}") for name in "aabbaabb"
+    ]
     queue = fold(GATHER_MS)
     queue.add(due(*DUST[:4], *others, *reversed_, *sources))
     assert sizes(queue) == [4, 4, 4, 4, 4]
@@ -187,6 +189,15 @@ def test_the_sides_of_a_condition_stay_in_turn() -> None:
     while group := queue.take():
         taken.append([each.id for each in group])
     assert taken == [[1], [2], [3], [4], [5], [6], [7]]
+
+
+def test_no_later_news_of_an_incident_goes_before_earlier() -> None:
+    """What is folded is taken out of its turn, but not past the story it belongs to."""
+    blocks = [transaction("tx.confirmed", "inflow", **in_block(), incident=f"inc_{n}") for n in range(5)]
+    seen = transaction("tx.seen", "inflow", incident="inc_4")
+    queue = fold(GATHER_MS)
+    queue.add(due(*blocks[:4], seen, blocks[4]))
+    assert [[delivery.id for delivery in queue.take() or ()] for _ in range(3)] == [[1, 2, 3, 4], [5], [6]]
 
 
 def test_movements_of_many_incidents_are_one_message_and_claims_and_notes_are_not() -> None:

@@ -122,12 +122,15 @@ async def pool(
     wanted: int = 2,
     trusted: Collection[str] = (),
     operators: Mapping[str, str] | None = None,
+    dropped_after_ms: int = 0,
 ) -> AsyncIterator[Pool]:
     """All of it runs while the context lasts; `operators` says who runs a source, else each its own."""
     writer = Writer(create_or_open(state, Network.REGTEST, 0))
     try:
         settings = Settings(
-            Terms(Network.REGTEST, await writer.run(log_id), FINALITY, 0), Policy((), FINALITY, {}), ""
+            Terms(Network.REGTEST, await writer.run(log_id), FINALITY, dropped_after_ms),
+            Policy((), FINALITY, {}),
+            "",
         )
         listed = [Listed(scripthash(script), script, None, None, None, None, None) for script in scripts]
         await writer.run(

@@ -68,6 +68,33 @@ async def test_it_counts_towards_the_quorum_at_the_block_where_the_branches_part
         assert not here.watch.conduct.strikes
 
 
+async def test_what_is_in_its_blocks_is_read_again_once_they_are_ours(tmp_path: Path) -> None:
+    key = Key(7)
+    one, two = twins(key)
+    part(one, two, 3)
+    async with (
+        ToyElectrum(one) as first,
+        ToyElectrum(two) as second,
+        pool(tmp_path, electrum({"one": first, "two": second}), [key.script], wanted=1) as here,
+    ):
+        await here.baselined()
+        one.mine()
+        await here.happens(lambda: here.watch.tip == one.tip, "the first branch")
+        await first.stop()
+        await here.happens(lambda: "one" not in here.doorbells.up, "the second alone")
+        (coin,) = two.unspent(key.script)
+        rounds = here.watch.rounds
+        spend = two.spend([coin], [(b"\x51\x52", 40_000)])
+        two.mine(1, [spend])
+        await here.happens(lambda: here.watch.rounds > rounds, "what it says of its own branch")
+        await here.sweep(["two"])
+        two.mine(2)
+        await here.happens(lambda: here.watch.tip == two.tip, "the second branch")
+        await here.happens_by_sweeping(lambda: bool(here.told("tx.confirmed")), "the outflow")
+        assert [event.txid for event in here.told("tx.confirmed")] == [spend]
+        assert here.balance == (0, 0)
+
+
 async def test_it_does_not_count_any_more_when_ours_has_more_work(tmp_path: Path) -> None:
     key = Key(7)
     one, two = twins(key)

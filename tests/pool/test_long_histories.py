@@ -99,6 +99,36 @@ async def test_what_comes_to_another_script_is_told_between_two_slices(tmp_path:
         assert here.balance == (MANY * PAID, 1_000)
 
 
+async def test_what_was_never_read_has_its_turn_while_something_is_missing(tmp_path: Path) -> None:
+    chain = ToyChain()
+    chain.mine(1, [chain.pay(OURS, 500)])
+    async with (
+        ToyElectrum(chain) as server,
+        pool(tmp_path, electrum({"a": server}), [OTHERS], wanted=1, dropped_after_ms=3_600_000) as here,
+    ):
+        await here.baselined()
+        gone = chain.pay(OTHERS, 1_000)
+        await here.happens(lambda: bool(here.told("tx.seen")), "the inflow")
+        chain.drop(gone)  # for an hour its script is read again with each ring
+        await listed(here, OTHERS, OURS)
+        await here.happens(lambda: len(here.told("watch.baselined")) == 2, "the first reading of the other")
+        assert here.balance == (500, 1_000)
+
+
+async def test_a_script_that_leaves_the_list_amid_its_slices_accuses_nobody(tmp_path: Path) -> None:
+    async with (
+        ToyElectrum(chain := busy_chain(OURS, MANY)) as one,
+        ToyElectrum(chain) as two,
+        pool(tmp_path, electrum({"one": one, "two": two}), [OTHERS], wanted=2) as here,
+    ):
+        await here.baselined()
+        await listed(here, OTHERS, OURS)
+        await here.happens(lambda: one.counts[BRANCH] + two.counts[BRANCH] > 0, "the first slice")
+        await listed(here, OTHERS)
+        await here.happens(lambda: here.watch.idle and not here.watch.waiting, "the end of it")
+        assert not here.watch.conduct.strikes
+
+
 async def test_a_spend_of_what_the_ledger_had_before_the_script_was_watched_is_no_lie(tmp_path: Path) -> None:
     """All coins of the new script are of transactions that the ledger has for another one."""
     chain = ToyChain()

@@ -50,6 +50,11 @@ def subscribed(server: Server, purse: Purse, scripts: int) -> float:
     began, left = server.now, scripts
     purse.at_leisure = True
     while left:
+        purse.at_leisure = False
+        purse.pay([wire.TIP] * 2)  # as every turn does: the tip, and its header
+        purse.heard(4_000)
+        server.asked(2, 0.9)
+        purse.at_leisure = True
         some = purse.scripts(left)
         if some == 0:
             server.passes(purse.seconds_until_scripts(left))

@@ -294,6 +294,7 @@ async def test_a_proxy_may_pass_the_external_urls_path_on(
         for prefix, status in (("", 200), ("/coins", 200), ("/other", 404)):
             reply = await http.get(f"{bound.url}{prefix}{path}", headers={"Host": "watch.example"})
             assert reply.status == status, prefix
+        assert (await http.get(f"{bound.url}/coins", headers={"Host": "watch.example"})).status == 200
 
 
 async def test_the_history_is_paged_newest_first_and_carries_the_balance(

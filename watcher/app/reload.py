@@ -78,7 +78,11 @@ class Reloader:
     async def reload(self, author: Author) -> tuple[str, ...]:
         """The errors for which the config was refused; none where it is in force now."""
         async with self._kept.turn:
-            errors = await self._reload(author)
+            try:
+                errors = await self._reload(author)
+            except Exception:
+                self._current.failed = True
+                raise
             self._current.failed = bool(errors)
             for error in errors:
                 log.error("the config is refused and the old one stays: %s", error)

@@ -268,7 +268,7 @@ def _check_rule(table: RuleTable, topics: frozenset[Topic], place: Place, errors
 def _check_tls(table: SourceTable, url: UrlReference, place: Place, errors: list[ConfigError]) -> None:
     if isinstance(url, Url) and url.scheme in {"tcp", "http"} and (table.tls or table.pin):
         errors.append(place.at("tls" if table.tls else "pin").error(f"{url.scheme}:// is not encrypted"))
-    if table.tls == "pin" and table.pin is None:
+    if table.tls == "pin" and "pin" not in table.model_fields_set:
         errors.append(place.at("tls").error('"pin" needs the key pin = "sha256:…"'))
     if table.pin is not None and table.tls not in {None, "pin"}:
         errors.append(place.at("pin").error(f'is not used with tls = "{table.tls}"'))

@@ -94,7 +94,12 @@ def _misplaced(table: SourceTable, found: Preset | None, network: Network, place
     ]
     if table.trusted:
         wrong.append(place.at("trusted").error("is for a server of your own, and this one is public"))
-    if found.certificate == "self-signed" and table.pin is None and table.tls in {None, "ca"}:
+    given = table.model_fields_set
+    if (
+        found.certificate == "self-signed"
+        and "pin" not in given
+        and ("tls" not in given or table.tls == "ca")
+    ):
         wrong.append(
             at.error(
                 f'no authority vouches for the certificate of "{found.name}": '

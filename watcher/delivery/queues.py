@@ -88,6 +88,7 @@ _Likeness: TypeAlias = tuple[object, ...]
 class _Held:
     delivery: Leased
     like: _Likeness | None  # what it may be folded with; None: it stands alone
+    incident: object
 
 
 class Fold:
@@ -112,7 +113,8 @@ class Fold:
         for delivery in deliveries:
             if delivery.id not in self._held:
                 self._bytes += len(delivery.body)
-            self._held[delivery.id] = _Held(delivery, _likeness(delivery.body))
+            head = _decoder.decode(delivery.body)
+            self._held[delivery.id] = _Held(delivery, _likeness(head), head.data.incident)
 
     def take(self) -> Group | None:
         """The first that stands alone; else, when no more of it comes, the first and all that is like it."""
@@ -130,11 +132,14 @@ class Fold:
         assert first.like is not None
         about = first.like[1:]
         found: list[_Held] = []
+        passed: set[object] = set()  # incidents with earlier news that stays behind: theirs come after it
         for each in self._held.values():
-            if each.like == first.like:
+            if each.like == first.like and each.incident not in passed:
                 found.append(each)
             elif about[1] is None and each.like is not None and each.like[1:] == about:
                 break
+            elif each.incident is not None:
+                passed.add(each.incident)
         return found
 
     def ready_ms(self) -> float:
@@ -176,8 +181,7 @@ class _Head(msgspec.Struct):
 _decoder: Final = msgspec.json.Decoder(_Head)
 
 
-def _likeness(body: str) -> _Likeness | None:
-    head = _decoder.decode(body)
+def _likeness(head: _Head) -> _Likeness | None:
     told = head.data
     if told.flow == "outflow" or (told.flow is None and told.severity == "critical"):
         return None

@@ -202,7 +202,13 @@ def _recall(connection: sqlite3.Connection, sequence: int) -> Event:
 
 def _strangers(connection: sqlite3.Connection, seen: Observation) -> tuple[Txid, ...]:
     """Sighted, said to be on a script that was read, and not kept: they touch none of ours."""
-    claimed = {txid for txids in _said(seen).values() for txid in txids & seen.sightings.keys()}
+    said = _said(seen)
+    listed = connection.execute(
+        """SELECT s.scripthash FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
+           JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL""",
+        (json.dumps(list(said)),),
+    )
+    claimed = {txid for (script,) in listed for txid in said[script] & seen.sightings.keys()}
     rows = connection.execute(
         "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT txid FROM transactions)",
         (json.dumps(sorted(claimed)),),

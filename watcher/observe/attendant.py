@@ -70,6 +70,7 @@ class Attendant:
         self._has_asked_all = False  # on this connection
         self._asked = False  # all have had their turn, and what was found then is not yet read
         self._since: float | None = None  # the first ring for something that is not yet read
+        self._pressed = False  # the last part was of scripts that were read before
         self._proves_again: float | None = None  # when it may be asked for more branches
 
     @property
@@ -295,11 +296,15 @@ class Attendant:
         """
         self._tried -= rang
         ready = self.dirty.difference(self._tried, self._watch.first_reading.in_hand)
-        now = ready - self._watch.listing.unread or ready
+        # what is unsettled is dirty again with each ring: of two parts one is the others'
+        before = ready - self._watch.listing.unread
+        now = ready - before if not before or (self._pressed and ready > before) else before
+        self._pressed = now is before
         part = [*islice(now & rang, SCRIPTS_A_COMMIT)]
         part += islice((script for script in now if script not in rang), SCRIPTS_A_COMMIT - len(part))
         if not part:
             self._tried.clear()
+            self._pressed = False
             return False
         moment = self._watch.moment
         first = self._watch.listing.unread.issuperset(part)
@@ -311,7 +316,10 @@ class Attendant:
             So the bell of a script that was never read, of a tip or of the timer waits for the last slice.
             """
             taken = await self._watch.hear(self, piece, moment, self._since)
-            return taken and self._watch.listing.unread.issuperset(self.bell.scripts)
+            listing = self._watch.listing
+            if not taken or not self.is_up or listing.of(self.name) is not self._subscribed:
+                return False
+            return not piece.sightings or listing.unread.issuperset(self.bell.scripts)
 
         with pace, piling_up(), self._watch.first_reading.taking(self.name, part, self._watch.listing):
             facts = await self._watch.reader(self, take).read(
@@ -326,6 +334,7 @@ class Attendant:
         if len(ready) > len(part):
             return True
         self._tried.clear()
+        self._pressed = False
         return False
 
     async def _prove(self) -> None:

@@ -134,7 +134,10 @@ class Reader:
             facts.vouched |= vouched
         await self._sight(news, kept, waiting, facts)
         for script, history in claims.items():
-            said = steady or (beside and not (history and history[-1].height is None))
+            # the last line is of the highest block, or of none
+            last = history[-1] if history else None
+            whole = last is None or (last.height is not None and self._is_shared(last))
+            said = steady or (beside and whole)
             txids = await aside_if_many(len(history), partial(_txids, history))
             if said and all(txid in facts.sightings for txid in news.keys() & txids):
                 facts.readings[script] = Reading(script, txids, answer.statuses[script])
@@ -203,6 +206,10 @@ class Reader:
                     break
                 committed = asyncio.ensure_future(self.take(found))
             facts.is_paused |= committed is not None and not await committed
+        except asyncio.CancelledError:
+            if committed is not None:  # it may wait for the disk, as long as that is full
+                committed.cancel()
+            raise
         finally:
             if committed is not None:  # it ends before anything else is asked; the first error counts
                 await asyncio.gather(committed, return_exceptions=True)

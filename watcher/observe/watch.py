@@ -290,7 +290,8 @@ class Watch:
             self.attendants[name].dirty.add(script)
         facts, heard = Facts(), Facts()
         try:
-            mine = touched & self.listing.of(attendant.name)
+            # what was never read is read in slices, and not while everybody waits
+            mine = (touched & self.listing.of(attendant.name)) - self.listing.unread
             facts = await self.reader(attendant).read(mine, fork, fork)
             heard = await self._scribe.heard(attendant, facts, self.chain.tip)
         finally:

@@ -116,7 +116,7 @@ class _OutOfResources(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.getMessage().startswith("socket.accept() out of system resource"):
             return True
-        if record.created - self._said < _SAY_AGAIN_SECONDS:
+        if 0 <= record.created - self._said < _SAY_AGAIN_SECONDS:
             return False
         self._said = record.created
         error = record.exc_info[1] if record.exc_info else None

@@ -25,7 +25,7 @@ READING: Final = 850.0
 PRESSING: Final = 9_000.0
 
 _SHARE: Final = 0.9  # of what is forgiven; the rest is for headers, pings and readings
-_TURN: Final = 1.0  # that each turn asks for besides its scripts: the tip, before and after
+TURN: Final = 4.0  # of what each turn asks besides its scripts: the tip and its header, before and after
 _PRICES: Final = {
     wire.SCRIPT_METHOD: RESUBSCRIPTION - 100 * BYTE,  # its answer has a hundred bytes
     wire.TRANSACTION_METHOD: 1.0,
@@ -46,7 +46,8 @@ def forgiven(scripts: int) -> float:
 
 def sweep_seconds(scripts: int) -> float:
     """How long asking for so many subscribed scripts again has to take, so that the debt does not grow."""
-    return (scripts * RESUBSCRIPTION + _TURN) / (forgiven(scripts) * _SHARE) if scripts else 0.0
+    cost = scripts * RESUBSCRIPTION
+    return max(cost / _SHARE, cost + TURN) / forgiven(scripts) if scripts else 0.0
 
 
 class Debt:

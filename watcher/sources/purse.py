@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _A_PIECE: Final = 100  # scripts: asking for fewer at a time is not worth the trouble
 # Scripts: a list this short costs 60, about what is forgiven in a minute. To put it off would spare nothing.
 _SHORT: Final = 250
+# Questions of a turn besides its scripts: the tip and its header, before and after. Without room for them,
+# each attempt would cost what was forgiven since the last, and the rest of a list would never have its turn.
+_A_TURN: Final = 4
 _ROUNDING: Final = 1e-6  # of a script: time passed is not exact
 _SHORTEST: Final = 0.1  # seconds
 _PATIENCE: Final = 10.0  # seconds that a piece of a list may take to be asked for
@@ -94,9 +97,10 @@ class Purse:
         """How long until `scripts` gives some of so many."""
         piece, now, wait = self._piece(wanted), self._clock(), 0.0
         if self._debt is not None:
-            wait = self._debt.seconds_until(piece * costs.RESUBSCRIPTION, self._ceiling(wanted), now)
+            room = piece * costs.RESUBSCRIPTION + costs.TURN
+            wait = self._debt.seconds_until(room, self._ceiling(wanted), now)
         if self._allowance is not None:
-            missing = piece / _SHARE_FOR_SWEEPS - self._soon(self._allowance, now)
+            missing = piece / _SHARE_FOR_SWEEPS + _A_TURN - self._soon(self._allowance, now)
             wait = max(wait, missing * self._allowance.spacing)
         return max(wait, _SHORTEST)
 

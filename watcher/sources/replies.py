@@ -84,6 +84,13 @@ class Replies:
         else:
             raise Misbehaved("unknown_id", "an answer to a request we never made")
 
+    def refuse(self, request_id: int, reply: Reply) -> None:
+        """It was refused, as far as we know: an answer that comes nevertheless is ignored."""
+        expected = self._waiting.pop(request_id, None)
+        if expected is not None:
+            self._abandoned.add(request_id)
+            expected.take(request_id, reply)
+
     def abandon(self, expected: Expected) -> None:
         """Nobody waits for what has not come; `Unavailable` where too many are owed."""
         for one in expected.ids:

@@ -293,7 +293,7 @@ class Session:
 
     def _refuse(self, batches: Sequence[range]) -> None:
         for request_id in chain.from_iterable(batches):
-            self._replies.settle(request_id, BatchRefused("a batch was refused"))
+            self._replies.refuse(request_id, BatchRefused("a batch was refused"))
 
     def _notice(self, method: str, params: msgspec.Raw) -> None:
         if method == wire.TIP_METHOD:

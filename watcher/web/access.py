@@ -71,7 +71,10 @@ def check_host(request: web.Request, access: Guarded) -> None:
     hosts = request.headers.getall("Host", [])
     if len(hosts) != 1:
         raise bad_request("one Host header is required")
-    if _authority(hosts[0]) not in _own_authorities(request, access):
+    own = _own_authorities(request, access)
+    if request.transport is not None and isinstance(request.transport.get_extra_info("sockname"), str):
+        own.add(("localhost", ""))  # a Unix socket: whoever may connect to it is on this machine
+    if _authority(hosts[0]) not in own:
         raise bad_request("the Host header names another server; http.external_url can allow it")
 
 
@@ -200,8 +203,6 @@ def _own_authorities(request: web.Request, access: Guarded) -> set[tuple[str, st
         own |= {(name, port) for name in names}
         if port == "80":
             own |= {(name, "") for name in names}
-    elif local is not None:
-        own.add(("localhost", ""))  # a Unix socket: whoever may connect to it is on this machine
     return own
 
 

@@ -24,7 +24,7 @@ _FULL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """`most` at once (a burst may go beyond by the backlog); `patience` seconds for an answer to be taken."""
+    """`most` at once; `patience` seconds for an answer to be taken."""
 
     most: int = 256
     patience: float = 60.0

@@ -102,6 +102,8 @@ def application(
         add = app.router.add_get if route.method == "GET" else app.router.add_post
         for prefix in sorted({"", access.prefix_of(door)}):
             add(prefix + route.path, _guard(route, door))
+            if prefix and route.path == "/":  # the external URL as it is written
+                add(prefix, _guard(route, door))
     return app
 
 
