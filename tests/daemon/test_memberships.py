@@ -78,9 +78,8 @@ async def test_a_treasury_whose_memberships_have_ended_does_not_become_stale(
         await scripts_are(daemon, 0)
         await fresh(daemon)
         await toy.stop()
-        assert await told(daemon, "treasury.stale") == [
-            "beta"
-        ]  # alpha was read before, and is looked at first
+        # alpha was read before, and is looked at first
+        assert await told(daemon, "treasury.stale") == ["beta"]
         await toy.start()
         assert await told(daemon, "treasury.fresh") == ["beta"]
         await fresh(daemon)

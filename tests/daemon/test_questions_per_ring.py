@@ -19,16 +19,17 @@ TRANSACTION = "blockchain.transaction.get"
 BRANCH = "blockchain.transaction.get_merkle"
 
 
+def seldom_reread(place: Place) -> str:
+    """Its config, by which what nobody announced would be found an hour later."""
+    config = place.config().replace('reread = "2s"', 'reread = "1h"')
+    return config.replace("[timing]", '[timing]\nstale_after = "3h"')
+
+
 async def test_a_ring_costs_one_history_a_block_one_branch_and_a_restart_nothing(
     toy: ToyElectrum, tmp_path: Path
 ) -> None:
     place = Place(tmp_path, {"home": toy.url})
-    config = (
-        place.config()
-        .replace('reread = "2s"', 'reread = "1h"')
-        .replace("[timing]", '[timing]\nstale_after = "3h"')
-    )
-    async with place.daemon(config) as daemon:
+    async with place.daemon(seldom_reread(place)) as daemon:
         await fresh(daemon)
         at_start = toy.counts.copy()
         assert at_start[SUBSCRIBE] == 2  # as many as are watched
@@ -70,12 +71,7 @@ async def test_what_rings_after_a_block_that_was_not_announced_waits_for_no_swee
     toy: ToyElectrum, tmp_path: Path
 ) -> None:
     place = Place(tmp_path, {"home": toy.url})
-    config = (
-        place.config()
-        .replace('reread = "2s"', 'reread = "1h"')
-        .replace("[timing]", '[timing]\nstale_after = "3h"')
-    )
-    async with place.daemon(config) as daemon:
+    async with place.daemon(seldom_reread(place)) as daemon:
         await fresh(daemon)
         toy.swallow_notifications()
         toy.chain.mine()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.pool.rig import electrum, pool
 from tests.toy.coding import Tx
 from tests.toy.electrum import ToyElectrum
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
 
 STRANGER = b"\x52\x20" + b"\x77" * 32
 NAMES = ("one", "two", "three", "four")
+FIRST, OTHER = Key(7), Key(8)
+
+
+def _rivals(chain: ToyChain, first: Key, other: Key) -> tuple[Tx, Tx]:
+    """Two spends of one stranger's coin, 50,000 to the one and 40,000 to the other, in no mempool yet."""
+    payment = chain.transactions[chain.pay(STRANGER, 50_000)]
+    chain.drop(payment.txid)
+    return (
+        Tx(payment.inputs, ((first.script, 50_000),)),
+        Tx(payment.inputs, ((other.script, 40_000),)),
+    )
 
 
 @asynccontextmanager
@@ -47,14 +60,13 @@ async def parted(here: Pool, servers: list[ToyElectrum], first: Tx, rival: Tx) -
     assert [e.txid for e in here.told("tx.replaced")] == [first.txid]
 
 
+@pytest.mark.parametrize("rivals_key", [7, 8])
 async def test_the_one_told_first_comes_back_only_when_nobody_has_its_rival(
-    chain: ToyChain, key: Key, tmp_path: Path
+    chain: ToyChain, tmp_path: Path, rivals_key: int
 ) -> None:
-    payment = chain.transactions[chain.pay(STRANGER, 50_000)]
-    chain.drop(payment.txid)
-    first = Tx(payment.inputs, ((key.script, 50_000),))
-    rival = Tx(payment.inputs, ((key.script, 40_000),))
-    async with four(chain, tmp_path, key) as (here, servers):
+    """Also where the rival pays another script of ours, and is in no history that has the first."""
+    first, rival = _rivals(chain, FIRST, Key(rivals_key))
+    async with four(chain, tmp_path, FIRST, OTHER) as (here, servers):
         await parted(here, servers, first, rival)
         assert here.balance == (0, 40_000)
         for server in servers[2:]:
@@ -62,32 +74,10 @@ async def test_the_one_told_first_comes_back_only_when_nobody_has_its_rival(
         await here.happens(lambda: here.balance == (0, 50_000), "the first again")
 
 
-async def test_so_does_one_that_pays_another_script_of_ours(
-    chain: ToyChain, key: Key, tmp_path: Path
-) -> None:
-    other = Key(8)
-    payment = chain.transactions[chain.pay(STRANGER, 50_000)]
-    chain.drop(payment.txid)
-    first = Tx(payment.inputs, ((key.script, 50_000),))
-    rival = Tx(payment.inputs, ((other.script, 40_000),))
-    async with four(chain, tmp_path, key, other) as (here, servers):
-        await parted(here, servers, first, rival)
-        assert here.balance == (0, 40_000)
-        for server in servers[2:]:
-            server.take_back(rival.txid)
-        await here.happens(lambda: here.balance == (0, 50_000), "the first again")
-
-
-async def test_what_spends_from_the_first_goes_and_comes_with_it(
-    chain: ToyChain, key: Key, tmp_path: Path
-) -> None:
-    other = Key(8)
-    payment = chain.transactions[chain.pay(STRANGER, 50_000)]
-    chain.drop(payment.txid)
-    first = Tx(payment.inputs, ((key.script, 50_000),))
-    spend = key.spend(Outpoint(first.txid, 0), [(STRANGER, 20_000), (key.script, 29_000)])
-    rival = Tx(payment.inputs, ((other.script, 40_000),))
-    async with four(chain, tmp_path, key, other) as (here, servers):
+async def test_what_spends_from_the_first_goes_and_comes_with_it(chain: ToyChain, tmp_path: Path) -> None:
+    first, rival = _rivals(chain, FIRST, OTHER)
+    spend = FIRST.spend(Outpoint(first.txid, 0), [(STRANGER, 20_000), (FIRST.script, 29_000)])
+    async with four(chain, tmp_path, FIRST, OTHER) as (here, servers):
         for server in servers[:2]:
             server.fake_unconfirmed(first)
             server.fake_unconfirmed(spend)
