@@ -114,6 +114,26 @@ async def test_an_address_given_twice_is_an_error_that_names_the_other_place(
     assert f"watcher.toml:{line_of(text, address(ALPHA))}" in done.err.partition("address: ")[2]
 
 
+async def test_what_is_no_error_and_hardly_meant_is_said(tmp_path: Path) -> None:
+    place = Place(tmp_path, NOBODY)
+    tmp_path.joinpath("none.csv").write_text("address,label\n")
+    text = place.config().replace('label = "main"', 'label = "main"\npublished = 2924-03-14')
+    text = text.replace(f'address = "{address(BETA)}"', 'addresses_file = "none.csv"')
+    daemon = place.daemon(text)
+    done = await daemon.command("check")
+    assert (done.code, done.err) == (0, "")
+    empty = (
+        f"{daemon.path}:{line_of(text, 'none.csv')}: treasuries[1].watch[0].addresses_file: "
+        f"{tmp_path}/none.csv has a header and no address"
+    )
+    assert f"\nnote: {empty}\n" in done.out
+    assert "\n  note: published 2924-03-14, which is still to come (1)\n" in done.out
+    async with daemon:
+        assert f'msg="{empty}"' in daemon.child.log.read_text()
+        assert (await daemon.command("reload")).code == 0
+        assert daemon.child.log.read_text().count(empty) == 2
+
+
 async def test_all_errors_are_listed_in_the_order_of_the_file(tmp_path: Path) -> None:
     place = Place(tmp_path, NOBODY)
     text = place.config(extra="\n[extra]\n").replace(address(ALPHA), MISTYPED)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import sqlite3
+import subprocess
 from contextlib import AsyncExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +20,6 @@ from tests.stack.receiver import Receiver, hang
 from watcher.ledger.opening import path_in
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.stack.daemon import Daemon
     from tests.toy.electrum import ToyElectrum
 
@@ -110,6 +111,22 @@ async def test_whatever_comes_amid_the_way_down_does_not_cut_it_short(
         daemon.child.signal(signal.SIGTERM)
         await pester(signal.SIGHUP, signal.SIGTERM, signal.SIGINT, every=0.001)
         await hangups
+        await ends_well(daemon, signal.SIGTERM)
+    assert (tmp_path / "state" / "ledger.sqlite.sealed").exists()
+
+
+async def test_a_resolver_that_does_not_answer_holds_up_no_end(toy: ToyElectrum, tmp_path: Path) -> None:
+    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+    if compiler is None:
+        pytest.skip("a resolver that does not answer needs a C compiler")
+    library = tmp_path / "resolver.so"
+    source = Path(__file__).with_name("resolver.c")
+    await asyncio.to_thread(
+        subprocess.run, [compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True
+    )
+    place = Place(tmp_path, {"home": toy.url, "away": "tcp://server.hangs:50001"})
+    async with place.daemon(LD_PRELOAD=str(library)) as daemon:
+        await fresh(daemon)
         await ends_well(daemon, signal.SIGTERM)
     assert (tmp_path / "state" / "ledger.sqlite.sealed").exists()
 

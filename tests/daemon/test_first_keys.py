@@ -104,4 +104,4 @@ async def test_only_such_a_source_is_trusted_by_its_key(tmp_path: Path) -> None:
         listed = await daemon.command("sources", "list")
         assert (listed.code, listed.out.split()[0]) == (0, "home")
         missing = await daemon.command("sources", "release", "none", "--reason", "why not")
-        assert (missing.code, "no source of this name" in missing.err) == (1, True)
+        assert (missing.code, "no source of this name" in missing.err) == (2, True)

@@ -151,6 +151,20 @@ async def test_a_ledger_this_user_may_not_read_is_no_absent_one(tmp_path: Path) 
     ledger.parent.chmod(0o700)
 
 
+async def test_who_may_not_speak_to_the_daemon_is_not_told_that_none_runs(
+    toy: ToyElectrum, tmp_path: Path
+) -> None:
+    async with Place(tmp_path, {"home": toy.url}).daemon() as daemon:
+        await fresh(daemon)
+        control = tmp_path / "state" / "control.sock"
+        control.chmod(0)
+        for words in (["reload"], ["redeliver", "1"], ["endpoints", "test", "ops"]):
+            done = without_privileges(daemon, *words)
+            assert (done.code, done.out) == (1, "")
+            assert done.err.startswith("watcher: no daemon runs that this user may speak to: ")
+            assert f"{control} may not be opened" in done.err
+
+
 async def test_who_may_not_read_the_ledger_asks_the_running_daemon(toy: ToyElectrum, tmp_path: Path) -> None:
     async with Place(tmp_path, {"home": toy.url}).daemon() as daemon:
         await fresh(daemon)

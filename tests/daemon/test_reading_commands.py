@@ -153,6 +153,13 @@ async def test_a_time_that_is_none_is_a_usage_error(watched: Watched, since: str
     assert "--since" in done.err
 
 
+async def test_a_span_that_ends_before_it_begins_is_a_usage_error(watched: Watched) -> None:
+    span = ("--since", "2026-11-25", "--until", "2026-11-24")
+    done = await watched.daemon.command("history", "alpha", *span)
+    assert (done.code, done.out) == (2, "")
+    assert "--until: it is before --since" in done.err
+
+
 async def test_a_treasury_that_is_not_on_record_is_a_usage_error_with_the_nearest(watched: Watched) -> None:
     for form in ("table", "csv", "json"):
         done = await watched.daemon.command("history", "alfa", "--format", form)
@@ -281,7 +288,7 @@ async def test_redeliver_makes_due_again_and_says_how_many(watched: Watched) -> 
     unknown = await watched.daemon.command("redeliver", "999999")
     assert (unknown.code, unknown.err) == (1, "watcher: no delivery of this id\n")
     nobody = await watched.daemon.command("redeliver", "--endpoint", "opps", "--since", "0")
-    assert (nobody.code, nobody.err) == (1, 'watcher: no endpoint of this name; did you mean "ops"?\n')
+    assert (nobody.code, nobody.err) == (2, 'watcher: no endpoint of this name; did you mean "ops"?\n')
 
 
 @pytest.mark.parametrize(

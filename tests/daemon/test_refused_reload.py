@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from tests.toy.electrum import ToyElectrum
 
-MORE: Final = f"""
+GAMMA: Final = f"""
 [[treasuries]]
 name = "gamma"
 [[treasuries.watch]]
 address = "{address(bytes((0x52, 0x20, *range(64, 96))))}"
-
+"""
+MORE: Final = f"""{GAMMA}
 [[endpoints]]
 name = "two"
 kind = "webhook"
@@ -69,7 +70,7 @@ async def test_a_reload_with_secrets_that_cannot_be_used_names_them_all_and_take
         assert names == ["alpha", "beta", "gamma"]
 
 
-async def test_a_hangup_during_the_start_does_not_end_it(toy: ToyElectrum, tmp_path: Path) -> None:
+async def test_a_hangup_during_the_start_reloads_once_it_is_through(toy: ToyElectrum, tmp_path: Path) -> None:
     daemon = Place(tmp_path, {"home": toy.url}).daemon()
     daemon.path.unlink()
     os.mkfifo(daemon.path)  # from which the start cannot go on before we let it
@@ -86,10 +87,11 @@ async def test_a_hangup_during_the_start_does_not_end_it(toy: ToyElectrum, tmp_p
         stack.callback(daemon.kill)
         daemon.child.start()
         with os.fdopen(await until(reads, within=120, what="the config is read"), "w") as config:
-            daemon.child.signal(signal.SIGHUP)
             config.write(daemon.config)
+            daemon.path.unlink()
+            daemon.path.write_text(daemon.config + GAMMA)
+            daemon.child.signal(signal.SIGHUP)
         await daemon.child.ready(daemon.ready, within=180)
-        daemon.path.unlink()
-        daemon.write_config()
-        daemon.child.signal(signal.SIGHUP)
         await log_has(daemon, "the config is reloaded")
+        names = [each["name"] for each in (await daemon.read("/api/v1/treasuries")).json()["treasuries"]]
+        assert names == ["alpha", "beta", "gamma"]

@@ -88,7 +88,7 @@ async def test_an_endpoint_is_tested_through_the_whole_outbox(
         failed = await daemon.command("endpoints", "test", "ops")
         assert (failed.code, failed.out.startswith("ops: status 5xx, 500,")) == (1, True)
         unknown = await daemon.command("endpoints", "test", "nobody")
-        assert (unknown.code, unknown.err) == (1, "watcher: no endpoint of this name (known: ops, chat)\n")
+        assert (unknown.code, unknown.err) == (2, "watcher: no endpoint of this name (known: ops, chat)\n")
         assert {one.path for one in receiver.verified if one.type == "watcher.test"} == {"/hook"}
 
 
@@ -136,7 +136,7 @@ async def test_a_pause_holds_deliveries_back_over_a_restart_and_loses_none(
         assert (ended.code, ended.out) == (0, "ops: not paused\n")
         assert "paused" not in (await daemon.command("status")).out
         await receiver.wait_for(lambda one: one.path == "/hook" and one.type.startswith("tx."))
-        assert (await daemon.command("pause", "nobody", "--for", "1h", *words)).code == 1
+        assert (await daemon.command("pause", "nobody", "--for", "1h", *words)).code == 2
         assert (await daemon.command("pause", "ops", "--for", "soon", *words)).code == 2
 
 
@@ -278,11 +278,13 @@ async def test_without_a_daemon_the_writing_commands_say_so(toy: ToyElectrum, tm
     daemon = here.daemon()
     (tmp_path / "to").write_text(address(FRIEND))
     who = ("--reason", "r", "--by", "w")
+    expect = ("expect", "alpha", "--to", str(tmp_path / "to"), "--max-btc", "1", *who, "--until")
     for words in (
         ("endpoints", "test", "ops"),
         ("pause", "ops", "--for", "1h", *who),
         ("note", "inc_0", "text", "--by", "w"),
-        ("expect", "alpha", "--to", str(tmp_path / "to"), "--max-btc", "1", "--until", "2100-01-01", *who),
+        (*expect, "2100-01-01"),
     ):
         done = await daemon.command(*words)
         assert (done.code, done.err) == (1, "watcher: no daemon runs\n"), words
+    assert (await daemon.command(*expect, "soon")).code == 2

@@ -141,6 +141,8 @@ class Reloader:
         await asyncio.to_thread(self._kept.keep, succession.reaches)
         await self._take(config, author, succession)
         self._deliveries.exchange(senders(succession.reaches, config))
+        for doubt in config.doubts:
+            log.warning("%s", doubt)
         return ()
 
     async def _take(self, config: Config, author: Author, succession: Succession) -> None:

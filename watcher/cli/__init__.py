@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -60,7 +61,17 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # what a terminal's encoding lacks is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(_run(sys.argv[1:]))
+    _leave(_run(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, also where a thread hangs in the C library: all that has to be closed is closed."""
+    others = [each for each in threading.enumerate() if each is not threading.main_thread()]
+    if any(not each.daemon for each in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # Python would wait for them
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str]) -> int:

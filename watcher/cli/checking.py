@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -48,8 +49,10 @@ def check(setup: Setup, *, online: bool) -> None:
 
 def _page(config: Config) -> Iterator[str]:
     yield f"{config.file}: valid, {config.network}, state in {config.state_directory}"
+    yield from (f"note: {doubt}" for doubt in config.doubts)
     for treasury in config.treasuries:
         yield from _treasury(treasury)
+        yield from _to_come(treasury)
     for source in config.sources:
         yield f"source {source.name}: {source.kind}{', trusted' if source.trusted else ''}"
     for endpoint in config.endpoints:
@@ -75,6 +78,22 @@ def _treasury(treasury: Treasury) -> Iterator[str]:
     for watch in treasury.wallets:
         yield f"  wallet: {watch.wallet.describe()}, {treasury.gap_limit} ahead of the last one used"
         yield from (f"  note: {note}" for note in watch.wallet.notes)
+
+
+def _to_come(treasury: Treasury) -> Iterator[str]:
+    """Days on which nobody can have published or read anything yet; somewhere it is tomorrow already."""
+    latest = datetime.now(UTC).date() + timedelta(days=1)
+    days = Counter(
+        (what, day)
+        for script in treasury.initial_scripts
+        for what, day in (("published", script.provenance.published), ("read", script.provenance.read))
+        if day is not None and day > latest
+    )
+    days.update(
+        ("a claim read", claim.read) for claim in treasury.claims if claim.read and claim.read > latest
+    )
+    for (what, day), many in days.items():
+        yield f"  note: {what} {day}, which is still to come ({many})"
 
 
 def _origin(told: Provenance) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from watcher.service.hangups import note_hangups
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -70,8 +72,7 @@ class Commands(click.Group):
         if entry.lasts and not ctx.resilient_parsing:
             end_well_by_signal()  # from here on, since loading takes a while
             if cmd_name == "run":
-                # until the daemon listens for it there is nothing to reload, and it must not end the start
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                note_hangups()
         command: click.Command = load(entry.module, cmd_name)
         return command
 

@@ -29,7 +29,7 @@ def test(setup: Setup, *, name: str) -> None:
 
     Exits 1 when it was not accepted at once; what may be accepted later is tried again like any other.
     """
-    verdict = write(setup, f"/api/v1/endpoints/{quote(name, safe='')}/test", {})
+    verdict = write(setup, f"/api/v1/endpoints/{quote(name, safe='')}/test", {}, absent=ExitCode.USAGE)
     click.echo(verdict_line(verdict))
     if not verdict["delivered"]:
         raise click.exceptions.Exit(ExitCode.DOES_NOT_HOLD)
@@ -51,6 +51,6 @@ def pause(setup: Setup, *, endpoint: str, span: str, reason: str, by: str) -> No
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from None
     body = {"seconds": seconds, "reason": reason, "by": by}
-    answer = write(setup, f"/api/v1/endpoints/{quote(endpoint, safe='')}/pause", body)
+    answer = write(setup, f"/api/v1/endpoints/{quote(endpoint, safe='')}/pause", body, absent=ExitCode.USAGE)
     said = f"paused until {answer['until']}" if seconds else "not paused"
     click.echo(f"{answer['endpoint']}: {said}")

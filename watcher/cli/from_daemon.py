@@ -78,15 +78,21 @@ class DaemonRecords:
             raise NoAnswer(str(error)) from None
 
 
-def value(reply: Reply) -> Any:
-    """What the daemon says; a refusal is the `Failure` it stands for."""
+def value(reply: Reply, *, absent: ExitCode = ExitCode.DOES_NOT_HOLD) -> Any:
+    """What the daemon says; a refusal is the `Failure` it stands for.
+
+    `absent` is how to end where there is nothing of the name that was given: USAGE for a name that stands in
+    the config, since it is mistyped then.
+    """
     answer = reply.json()
     match reply.status:
         case status if status < HTTPStatus.BAD_REQUEST:
             return answer
         case HTTPStatus.BAD_REQUEST:
             raise Failure(ExitCode.USAGE, str(answer["detail"]))
-        case HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
+        case HTTPStatus.NOT_FOUND:
+            raise Failure(absent, str(answer["detail"]))
+        case HTTPStatus.GONE:
             raise Failure(ExitCode.DOES_NOT_HOLD, str(answer["detail"]))
         case status:
             raise NoAnswer(f"the daemon could not answer ({status}): {answer.get('detail', '')}")

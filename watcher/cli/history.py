@@ -52,6 +52,8 @@ def history(
     Prometheus has scraped: `promtool tsdb create-blocks-from openmetrics FILE DATA`.
     """
     span = Span(_bound(since, "--since", end=False), _bound(until, "--until", end=True))
+    if span.since is not None and span.until is not None and span.until < span.since:
+        raise click.BadParameter("it is before --since", param_hint="--until")
     with setup.records() as records:
         match form:
             case "csv":

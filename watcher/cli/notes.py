@@ -11,9 +11,11 @@ import click
 
 from watcher.bitcoin.addresses import decode_address
 from watcher.bitcoin.types import Malformed
+from watcher.cli.failures import ExitCode
 from watcher.cli.setup import pass_setup
 from watcher.cli.writing import write
 from watcher.config.values import sats_of_btc
+from watcher.web.requests import bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +61,10 @@ def expect(
         most = sats_of_btc(max_btc)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--max-btc") from None
+    try:
+        bound(until, end=True)
+    except ValueError:
+        raise click.BadParameter("a UTC day or an RFC 3339 instant with Z", param_hint="--until") from None
     body = {
         "to": _addresses(file, setup.config.network),
         "max_sats": most,
@@ -66,7 +72,8 @@ def expect(
         "reason": reason,
         "by": by,
     }
-    answer = write(setup, f"/api/v1/treasuries/{quote(treasury, safe='')}/expectations", body)
+    path = f"/api/v1/treasuries/{quote(treasury, safe='')}/expectations"
+    answer = write(setup, path, body, absent=ExitCode.USAGE)
     click.echo(f"expected: {answer['event']}")
 
 

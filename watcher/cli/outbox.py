@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.failures import ExitCode, Failure, NoAnswer
+from watcher.cli.failures import ExitCode, NoAnswer
 from watcher.cli.from_daemon import value
 from watcher.cli.setup import pass_setup
 from watcher.web.client import DaemonError
@@ -56,13 +56,13 @@ def redeliver(setup: Setup, *, delivery: int | None, endpoint: str | None, since
         raise click.UsageError("name either a delivery, or --endpoint and --since")
     daemon = setup.daemon
     if daemon is None:
-        raise Failure(ExitCode.DOES_NOT_HOLD, "no daemon runs")
+        raise setup.no_daemon()
     try:
         if delivery is not None:
-            reply = daemon.post(f"/api/v1/deliveries/{delivery}/redeliver", {})
+            answer = value(daemon.post(f"/api/v1/deliveries/{delivery}/redeliver", {}))
         else:
-            reply = daemon.post("/api/v1/deliveries/redeliver", {"endpoint": endpoint, "since": since})
-        count = value(reply)["redelivered"]
+            body = {"endpoint": endpoint, "since": since}
+            answer = value(daemon.post("/api/v1/deliveries/redeliver", body), absent=ExitCode.USAGE)
     except DaemonError as error:
         raise NoAnswer(str(error)) from None
-    click.echo(f"{count} due now")
+    click.echo(f"{answer['redelivered']} due now")

@@ -31,7 +31,7 @@ def reload(setup: Setup, *, reason: str | None, by: str | None) -> None:
     """
     daemon = _daemon(setup)
     if daemon is None:
-        raise Failure(ExitCode.DOES_NOT_HOLD, "no daemon runs")
+        raise setup.no_daemon()
     try:
         reply = daemon.post("/api/v1/reload", {"reason": reason, "by": by})
         if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:

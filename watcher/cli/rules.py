@@ -103,7 +103,7 @@ def _heading(each: Rehearsed) -> str:
 
 
 def _send(setup: Setup, body: dict[str, Any]) -> None:
-    verdicts = write(setup, "/api/v1/rules/test", body)["notices"]
+    verdicts = write(setup, "/api/v1/rules/test", body, absent=ExitCode.USAGE)["notices"]
     for verdict in verdicts:
         click.echo(f"sent as a test: {verdict['type']} at {verdict['step']}: {verdict_line(verdict)}")
     if not all(verdict["delivered"] for verdict in verdicts):

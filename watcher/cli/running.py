@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import sys
 from contextlib import ExitStack
@@ -22,12 +23,16 @@ from watcher.ledger.sqlite import driver, is_damage
 from watcher.service.lock import LockedError, locked
 from watcher.service.logging import configure_logging
 from watcher.service.memory import give_back_large_blocks
+from watcher.service.threads import PatientThreads
 
 if TYPE_CHECKING:
     from watcher.cli.setup import Setup
     from watcher.config.settings import Config
 
+log = logging.getLogger(__name__)
+
 LOCK: Final = "lock"
+HANGING_SECONDS: Final = 1.0  # for a look-up of a name, of the ten that the whole way down may take
 
 
 @click.command()
@@ -42,6 +47,8 @@ def run(setup: Setup) -> None:
     if unusable := (*secrets.wrong, *secrets.not_checked):
         raise config_failure(unusable)
     configure_logging(config.log_format, sys.stderr, os.environ)
+    for doubt in config.doubts:
+        log.warning("%s", doubt)
     give_back_large_blocks()
     with _held(config):
         _watch(config)
@@ -68,7 +75,7 @@ def _held(config: Config) -> ExitStack:
 def _watch(config: Config) -> None:
     failure = None
     try:
-        asyncio.run(run_daemon(config, os.environ))
+        asyncio.run(_daemon(config))
     # a long task that dies comes in the task group's own group, and what fails before them comes alone
     except* (SecretProblem, WrongNetworksError, LedgerUnusableError, OSError, driver.DatabaseError) as found:
         failure = _failure(_first(found), config)
@@ -76,6 +83,11 @@ def _watch(config: Config) -> None:
             raise
     if failure is not None:
         raise failure
+
+
+async def _daemon(config: Config) -> None:
+    asyncio.get_running_loop().set_default_executor(PatientThreads(HANGING_SECONDS))
+    await run_daemon(config, os.environ)
 
 
 def _failure(error: BaseException, config: Config) -> Failure | None:

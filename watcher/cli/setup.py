@@ -18,6 +18,7 @@ from watcher.config.load import load_config
 from watcher.ledger.opening import LedgerUnusableError, open_existing, path_in
 from watcher.ledger.sqlite import driver
 from watcher.web.client import find_daemon
+from watcher.web.sockets import control_path
 
 if TYPE_CHECKING:
     import sqlite3
@@ -53,6 +54,14 @@ class Setup:
         """The daemon of this state directory, if one runs."""
         return find_daemon(self.config.state_directory, os.environ)
 
+    def no_daemon(self) -> Failure:
+        """What to say where there is none to ask; one may run, and not let this user in."""
+        path = control_path(self.config.state_directory, os.environ)
+        if _accessible(path, os.W_OK):
+            return Failure(ExitCode.DOES_NOT_HOLD, "no daemon runs")
+        who = f"{path} may not be opened: be the daemon's, or of its group"
+        return Failure(ExitCode.DOES_NOT_HOLD, f"no daemon runs that this user may speak to: {who}")
+
     @contextmanager
     def records(self) -> Iterator[Records]:
         """What is recorded: by the daemon's word, else by the ledger itself."""
@@ -66,7 +75,7 @@ class Setup:
     def ledger(self, *, whole: bool = False) -> Iterator[sqlite3.Connection]:
         """The ledger, read-only; `whole` looks at every page of it first."""
         path = path_in(self.config.state_directory)
-        if not _readable(path):
+        if not _accessible(path, os.R_OK):
             raise Failure(
                 ExitCode.LEDGER,
                 f"{path} may not be read by this user: be the daemon's, or of its group while it runs",
@@ -97,9 +106,9 @@ def config_failure(errors: Iterable[ConfigError]) -> Failure:
     return Failure(ExitCode.USAGE, *map(str, errors))
 
 
-def _readable(path: Path) -> bool:
-    """Whether this user may read what is there; nothing is readable enough: then there is no ledger."""
+def _accessible(path: Path, mode: int) -> bool:
+    """Whether this user may read or write what is there; where nothing is, there is nothing to be refused."""
     try:
-        return not path.exists() or os.access(path, os.R_OK)
+        return not path.exists() or os.access(path, mode)
     except PermissionError:
         return False

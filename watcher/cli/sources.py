@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from watcher.cli.failures import ExitCode
 from watcher.cli.setup import pass_setup
 from watcher.cli.writing import write
 from watcher.ledger.pins import pins
@@ -63,7 +64,8 @@ def _unasked(setup: Setup) -> Iterator[Mapping[str, Any]]:
 @pass_setup
 def trust(setup: Setup, *, name: str, fingerprint: str | None) -> None:
     """Know a source by another key from now on, where its key is trusted on first use."""
-    write(setup, f"/api/v1/sources/{quote(name, safe='')}/trust", {"fingerprint": fingerprint})
+    path = f"/api/v1/sources/{quote(name, safe='')}/trust"
+    write(setup, path, {"fingerprint": fingerprint}, absent=ExitCode.USAGE)
     click.echo(f"{name}: {'the next key it shows' if fingerprint is None else 'this key'} is trusted")
 
 
@@ -73,7 +75,8 @@ def trust(setup: Setup, *, name: str, fingerprint: str | None) -> None:
 @pass_setup
 def release(setup: Setup, *, name: str, reason: str) -> None:
     """Ask a quarantined source again, from now on."""
-    answer = write(setup, f"/api/v1/sources/{quote(name, safe='')}/release", {"reason": reason})
+    path = f"/api/v1/sources/{quote(name, safe='')}/release"
+    answer = write(setup, path, {"reason": reason}, absent=ExitCode.USAGE)
     click.echo(f"{name}: released" if answer["released"] else f"{name}: was not in quarantine")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.cli.failures import ExitCode, Failure, NoAnswer
+from watcher.cli.failures import ExitCode, NoAnswer
 from watcher.cli.from_daemon import value
 from watcher.web.client import DaemonError
 
@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from watcher.cli.setup import Setup
 
 
-def write(setup: Setup, path: str, body: Mapping[str, Any]) -> Any:
-    """What the daemon answers; a `Failure` where none runs, where it refuses and where it is silent."""
+def write(
+    setup: Setup, path: str, body: Mapping[str, Any], *, absent: ExitCode = ExitCode.DOES_NOT_HOLD
+) -> Any:
+    """What the daemon answers; a `Failure` where none runs, where it refuses and where it is silent.
+
+    `absent` is as `value` has it.
+    """
     daemon = setup.daemon
     if daemon is None:
-        raise Failure(ExitCode.DOES_NOT_HOLD, "no daemon runs")
+        raise setup.no_daemon()
     try:
-        return value(daemon.post(path, body))
+        return value(daemon.post(path, body), absent=absent)
     except DaemonError as error:
         raise NoAnswer(str(error)) from None
 

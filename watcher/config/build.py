@@ -49,8 +49,8 @@ def source(
     if filled is None:
         return None
     table = filled
-    if table.kind == "electrum":
-        errors.extend(supported.unsupported_keys(place, table.model_fields_set, supported.ELECTRUM_KEYS))
+    if table.kind == "electrum" and "headers_file" in table.model_fields_set:  # an explorer is sent them
+        errors.append(place.at("headers_file").error('headers_file is not for kind "electrum"'))
     if table.kind is None:
         if "preset" not in table.model_fields_set:
             errors.append(place.at("kind").error("is required"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from watcher.config.settings import Config
 
 # where a config and its ledger lie says nothing of what is watched, and a command may be told another place
-_ELSEWHERE = frozenset({"file", "state_directory", "place"})
+_ELSEWHERE = frozenset({"file", "state_directory", "place", "doubts"})
 
 
 _SLICE: Final = 1_000
@@ -50,7 +50,9 @@ def _in_slices(scripts: Sequence[WatchedScript]) -> str:
     """The digest of a long list; no other thread could work while all of it is put into one text."""
     hashed = sha256()
     for start in range(0, len(scripts), _SLICE):
-        hashed.update(_canonical(scripts[start : start + _SLICE]))
+        part = scripts[start : start + _SLICE]
+        # taken apart here: to be asked what each of them is would take json twice as long
+        hashed.update(_canonical([(s.script_pubkey.hex(), s.address, s.provenance) for s in part]))
     return hashed.hexdigest()
 
 

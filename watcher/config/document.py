@@ -125,6 +125,8 @@ def _syntax_error(file: Path, text: str, message: str) -> ConfigError:
             said += ", perhaps for its curly quotes: texts stand in straight ones"
         elif said == r"Illegal character '\n'":
             said = "a text in quotes ends where its line does: is a quote missing?"
+        elif said == "Cannot overwrite a value" or said.endswith("twice"):
+            said = "the same key or table stands there twice, or once in [ ] and once in [[ ]]"
         return ConfigError(file, line, "", f"not TOML: {said}")
     return ConfigError(
         file, text.count("\n") + 1, "", f"not TOML: {message.removesuffix(' (at end of document)')}"

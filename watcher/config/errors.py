@@ -37,8 +37,9 @@ class ConfigErrors(Exception):
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean "…"?` with the known word most like this one, or, without one, what there is."""
     known = list(known)
-    if close := difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6):
-        return f'; did you mean "{close[0]}"?'
+    folded = {each.casefold(): each for each in known}
+    if close := difflib.get_close_matches(word[:100].casefold(), folded, n=1, cutoff=0.6):
+        return f'; did you mean "{folded[close[0]]}"?'
     if not known:
         return ""
     listed = ", ".join(known[:12])

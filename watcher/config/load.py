@@ -92,6 +92,7 @@ class _Reading:
     document: Document
     environ: Mapping[str, str]
     errors: list[ConfigError] = field(default_factory=list)
+    doubts: list[ConfigError] = field(default_factory=list)
 
     def config(self) -> Config | None:
         top, raw = self.document.top, self.document.content
@@ -130,6 +131,7 @@ class _Reading:
             fiat=self._fiat(),
             heartbeat=self._heartbeat(),
             log_format=self._section(LogTable, "log").format,
+            doubts=tuple(self.doubts),
         )
         return None if state is None else made
 
@@ -233,7 +235,7 @@ class _Reading:
     def _treasuries(self, head: ConfigTable, tables: _Tables, sources: list[str]) -> tuple[Treasury, ...]:
         # a network that is itself wrong would make every address wrong
         known = self.document.content.get("network", head.network) == head.network
-        watch_list = WatchList(head.network if known else None, self.errors)
+        watch_list = WatchList(head.network if known else None, self.errors, self.doubts)
         made = [self._treasury(place, raw, watch_list, sources) for place, raw in tables]
         return tuple(treasury for treasury in made if treasury)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from watcher.bitcoin.types import Sats, ScriptHash
     from watcher.bitcoin.wallets import Wallet
     from watcher.config.credentials import SecretFile, SecretReference, UrlReference
+    from watcher.config.errors import ConfigError
     from watcher.config.models import Attribution, EndpointKind, Lang, LogFormat, SourceKind
     from watcher.config.urls import Listen, Url
     from watcher.config.values import Budget
@@ -189,7 +190,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One accepted config."""
+    """One accepted config; its `doubts` are no errors, and yet hardly meant."""
 
     file: Path
     network: Network
@@ -208,6 +209,7 @@ class Config:
     fiat: Fiat | None
     heartbeat: Heartbeat | None
     log_format: LogFormat
+    doubts: tuple[ConfigError, ...] = ()
 
 
 SOURCE_SCHEMES: Mapping[SourceKind, tuple[str, ...]] = {

@@ -1,28 +1,15 @@
-"""What the language of the config has and this version does not do yet.
-
-All of it is read and checked, so that a config says the same in every version; what would be silently
-left undone is refused. A line goes from here when its engine comes.
-"""
+"""What the language of the config has, and nothing here would act on: it is refused, and not left undone."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from collections.abc import Set as AbstractSet
 
     from watcher.config.document import Place
     from watcher.config.errors import ConfigError
-
-ELECTRUM_KEYS: Final = frozenset({"headers_file"})  # an explorer sends them
-
-
-def unsupported_keys(place: Place, given: AbstractSet[str], keys: frozenset[str]) -> Iterator[ConfigError]:
-    """An error for each key given that nothing would act on."""
-    for key in sorted(keys & given):
-        yield place.at(key).error(f"{key} is not supported in this version")
 
 
 def missing_extra(place: Place, kind: str) -> Iterator[ConfigError]:

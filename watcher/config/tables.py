@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from datetime import date
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -36,11 +37,28 @@ _TEXTS = {
 }
 
 
-def validated(model: type[T], raw: Mapping[str, object], place: Place, errors: list[ConfigError]) -> T | None:
+# For required keys that nothing else in their table depends on; with an error beside them nobody uses them.
+_STAND_INS: Final[Mapping[str, object]] = {
+    "name": "-",
+    "id": "-",
+    "btc": 0,
+    "as_of": date(2009, 1, 3),
+    "currency": "XXX",
+}
+_NONE: Final[Mapping[str, object]] = {}
+
+
+def validated(
+    model: type[T],
+    raw: Mapping[str, object],
+    place: Place,
+    errors: list[ConfigError],
+    stand_ins: Mapping[str, object] = _NONE,
+) -> T | None:
     """The table as its model, after adding all that is wrong with it.
 
-    Defaults stand in place of what is wrong, so that what belongs together is checked too; None where
-    something wrong or missing has none.
+    Defaults and `stand_ins` stand in place of what is wrong, so that what belongs together is checked too;
+    None where something wrong or missing has neither.
     """
     try:
         return model.model_validate(raw)
@@ -48,7 +66,9 @@ def validated(model: type[T], raw: Mapping[str, object], place: Place, errors: l
         errors.extend(_errors(model, error, place))
         wrong = {str(detail["loc"][0]) for detail in error.errors(include_input=False)}
     try:
-        checked = model.model_validate({key: value for key, value in raw.items() if key not in wrong})
+        right = {key: value for key, value in raw.items() if key not in wrong}
+        instead = {key: value for key, value in stand_ins.items() if key in wrong}
+        checked = model.model_validate(right | instead)
     except ValidationError:
         return None
     # they were given: nobody is told that they are missing
@@ -68,7 +88,7 @@ def joined(
     Of a key that is wrong by itself no more is said.
     """
     wrong: list[ConfigError] = []
-    checked = validated(model, raw, place, wrong)
+    checked = validated(model, raw, place, wrong, _STAND_INS)
     together: list[ConfigError] = []
     made = None if checked is None else make(checked, together)
     said = {(error.line, error.key) for error in wrong}
@@ -100,7 +120,8 @@ def array(
     found = raw.get(key, [])
     if isinstance(found, list) and all(isinstance(item, dict) for item in found):
         return [(place.at(key, index), item) for index, item in enumerate(found)]
-    errors.append(place.at(key).error(f"must be an array of tables: [[{key}]]"))
+    written = ".".join(part for part in place.at(key).path if isinstance(part, str))
+    errors.append(place.at(key).error(f"must be an array of tables: [[{written}]]"))
     return []
 
 

@@ -60,6 +60,7 @@ class _Scanner:
         self.at += brackets
         path: KeyPath = ()
         for part in parents:
+            self._mark((*path, part), start)
             path = self._newest((*path, part))
         path = (*path, last)
         if brackets == 2:

@@ -53,6 +53,7 @@ class WatchList:
 
     network: Network | None  # None: it was itself wrong, so addresses cannot be judged
     errors: list[ConfigError]
+    doubts: list[ConfigError]
     _first: dict[bytes, _Member] = field(default_factory=dict)
     _later: dict[bytes, list[_Member]] = field(default_factory=dict)  # members at other times
 
@@ -113,8 +114,9 @@ class WatchList:
                 place.at("addresses_file").error(f"{e.file}: {e.text}") for e in unreadable.errors
             )
             return
-        wrong = 0
+        wrong, empty = 0, True
         for entry in read_list(file, text, above):
+            empty = False
             if isinstance(entry, ConfigError):
                 error = entry
             elif self.network is None:
@@ -135,6 +137,8 @@ class WatchList:
                     Row(file, error.line or 1).error("too many errors: the rest of the list was not read")
                 )
                 return
+        if empty:
+            self.doubts.append(place.at("addresses_file").error(f"{file} has a header and no address"))
 
     def _add(self, watched: Watched, member: _Member) -> None:
         if self._admit(member):
@@ -189,6 +193,8 @@ def _script_of(address: str, network: Network) -> bytes:
         raise Malformed("holds a character that no address has, perhaps one that cannot be seen")
     if address[:8].lower() == "bitcoin:":
         raise Malformed("a payment URI: write the address alone, without bitcoin: and what follows ?")
+    if address and address.split() != [address]:
+        raise Malformed("holds a space or another blank, which no address has")
     return decode_address(address, network)
 
 

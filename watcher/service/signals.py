@@ -7,6 +7,8 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from watcher.service.hangups import EarlyHangup
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
@@ -18,7 +20,8 @@ _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 def signals_caught(*, stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
     """While inside, signals call these on the running event loop; told twice, `stop` is called twice.
 
-    Afterwards they do nothing: the process is on its way out, and must not be ended amid its closing.
+    A SIGHUP that came before, and was noted, calls `reload` as well. Afterwards they do nothing: the process
+    is on its way out, and must not be ended amid its closing.
     """
     loop = asyncio.get_running_loop()
     calls = {**dict.fromkeys(_STOP, stop), signal.SIGHUP: reload}
@@ -28,7 +31,9 @@ def signals_caught(*, stop: Callable[[], None], reload: Callable[[], None]) -> I
 
     # Not by the loop's own `add_signal_handler`: to remove one is to have the default action, and die of it.
     for number in calls:
-        signal.signal(number, caught)
+        before = signal.signal(number, caught)
+        if isinstance(before, EarlyHangup) and before.came:
+            reload()
     try:
         yield
     finally:

@@ -114,7 +114,8 @@ async def dial(
     except ssl.SSLCertVerificationError as error:
         raise Unavailable(f"certificate not accepted: {quoted(error.verify_message)}") from None
     except (OSError, UnicodeError) as error:  # UnicodeError: a host name that IDNA cannot encode
-        raise Unavailable(f"no connection: {quoted(error)}") from None
+        hung_up = f"the server hung up{' during the TLS handshake' if address.tls else ''}"
+        raise Unavailable(f"no connection: {quoted(error) or hung_up}") from None
     if not address.tls:
         line = Line(reader, writer, None)
     else:

@@ -245,6 +245,12 @@ secret_file = "ops.secret"
             "[treasuries]\nname = 'x'",
             "watcher.toml:1: treasuries: must be an array of tables: [[treasuries]]",
         ),
+        (
+            "[[treasuries]]\nname = 'x'\n[treasuries.watch]\nscript = '51'",
+            "watcher.toml:3: treasuries[0].watch: must be an array of tables: [[treasuries.watch]]",
+        ),
+        ("[quorum]\n[[treasury.watch]]", 'watcher.toml:2: treasury: unknown key; did you mean "treasuries"?'),
+        ("[HTTP]", 'watcher.toml:1: HTTP: unknown key; did you mean "http"?'),
         ("treasuries = [1]", "watcher.toml:1: treasuries: must be an array of tables: [[treasuries]]"),
         (
             "timing.reread = 60",
@@ -347,7 +353,10 @@ def test_a_config_without_a_source_is_refused(folder: Folder) -> None:
 
 def test_what_is_not_toml_is_told_with_its_line(folder: Folder) -> None:
     assert folder.errors("finality = 6\nlang = \n") == ["watcher.toml:2: not TOML: Invalid value"]
-    assert folder.errors("a = 1\na = 2\n") == ["watcher.toml:2: not TOML: Cannot overwrite a value"]
+    twice = "not TOML: the same key or table stands there twice, or once in [ ] and once in [[ ]]"
+    assert folder.errors("a = 1\na = 2\n") == [f"watcher.toml:2: {twice}"]
+    assert folder.errors("[[sources]]\n[sources]\n") == [f"watcher.toml:2: {twice}"]
+    assert folder.errors("[a]\n[a]\n") == [f"watcher.toml:2: {twice}"]
     assert folder.errors("finality = 6\nlang = “en”\n", source="") == [
         "watcher.toml:2: not TOML: Invalid value, perhaps for its curly quotes: texts stand in straight ones"
     ]
@@ -379,7 +388,7 @@ def test_a_file_that_is_not_text_or_not_there_is_told(folder: Folder) -> None:
     [
         (
             'kind = "electrum"\nurl = "ssl://x:1"\nheaders_file = "h"',
-            "6: .headers_file: headers_file is not supported in this version",
+            '6: .headers_file: headers_file is not for kind "electrum"',
         ),
         ('kind = "electrum"\nurl = "https://x:1"', "5: .url: must begin with ssl:// or tcp://"),
         ('kind = "electrum"', "2: : needs exactly one of url, url_file, url_credential"),
@@ -505,6 +514,34 @@ def test_a_rule_is_checked(folder: Folder, rule: str, error: str) -> None:
         (
             '[fiat]\ncurrency = "USD"\nkind = "mempool"\nrate = 0.5',
             ["1: fiat.url: is required", "4: fiat.rate: must be a decimal in quotes, "],
+        ),
+        (
+            '[fiat]\ncurrency = "dollar"\nkind = "fixed"\nurl = "https://x.example"',
+            [
+                "1: fiat.rate: is required by kind",
+                "2: fiat.currency: must be three capital letters",
+                '4: fiat.url: is not for kind "fixed"',
+            ],
+        ),
+        (
+            '[[rules]]\nname = "my rule"\non = ["outflow"]\nbtc = "1"',
+            ["2: rules[0].name: a name has ", "4: rules[0].btc: means nothing with this `on`"],
+        ),
+        (
+            '[[endpoints]]\nkind = "webhook"\nurl = "http://x.example"\nsecret_file = "s"',
+            ["1: endpoints[0].name: is required", "3: endpoints[0].url: http:// is only for one's own"],
+        ),
+        (
+            '[[sources]]\nname = ""\nkind = "electrum"\nurl = "https://x.example"',
+            ["2: sources[0].name: a name has ", "4: sources[0].url: must begin with ssl://"],
+        ),
+        (
+            '[[treasuries]]\nname="a"\n[[treasuries.claims]]\nid = "c"\nsays = "about"\nbtc = ""\nas_of=1',
+            [
+                "3: treasuries[0].claims[0].tolerance_btc: is required by `about`",
+                "6: treasuries[0].claims[0].btc: an amount in bitcoin is",
+                "7: treasuries[0].claims[0].as_of: must be a date",
+            ],
         ),
     ],
 )

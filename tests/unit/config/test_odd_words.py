@@ -92,6 +92,7 @@ def test_a_rule_may_be_about_every_word_of_the_language(folder: Folder) -> None:
             "bitcoin:{}?amount=1",
             "a payment URI: write the address alone, without bitcoin: and what follows ?",
         ),
+        ("{} ", "holds a space or another blank, which no address has"),
     ],
 )
 def test_what_was_copied_with_an_address_is_told(folder: Folder, written: str, told: str) -> None:

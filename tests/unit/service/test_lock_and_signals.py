@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.service.hangups import note_hangups
 from watcher.service.lock import LockedError, locked
 from watcher.service.signals import signals_caught
 
@@ -73,3 +74,14 @@ async def test_signals_stop_and_reload_and_then_do_nothing() -> None:
         os.kill(os.getpid(), number)
     await asyncio.sleep(0)
     assert told.empty()
+
+
+@pytest.mark.usefixtures("signals_given_back")
+async def test_a_hangup_that_came_before_anybody_listened_is_not_lost() -> None:
+    told: list[str] = []
+    for hangups, meanings in ((0, []), (3, ["reload"])):
+        note_hangups()
+        for _ in range(hangups):
+            os.kill(os.getpid(), signal.SIGHUP)
+        with signals_caught(stop=lambda: None, reload=lambda: told.append("reload")):
+            assert told == meanings
