@@ -211,12 +211,13 @@ class Ledger:
         """The same with these bodies."""
         at_ms = int((time.time() if at is None else at) * 1000)
         return self._thread.submit(
-            self.transact, lambda connection: self._owe(connection, endpoint, bodies, at_ms)
+            self.transact, lambda connection: self.put(connection, endpoint, bodies, at_ms)
         ).result()
 
-    def _owe(
+    def put(
         self, connection: sqlite3.Connection, endpoint: str, bodies: Sequence[str], at_ms: int
     ) -> list[str]:
+        """The same within a transaction."""
         ids = []
         for body in bodies:
             self._sequence += 1

@@ -163,10 +163,10 @@ SAMPLES: dict[str, list[str]] = {
         body(
             "chain.reorganized",
             **OURS,
-            fork={"height": 899_998, "hash": BLOCK, "time": None},
+            fork={"height": 899_998, "hash": BLOCK, "time": "2026-11-24T09:18:11Z"},
             depth=2,
-            old_tip={"height": 900_000, "hash": BLOCK, "time": None},
-            new_tip={"height": 900_001, "hash": BLOCK, "time": None},
+            old_tip={"height": 900_000, "hash": BLOCK, "time": "2026-11-24T09:41:07Z"},
+            new_tip={"height": 900_001, "hash": BLOCK, "time": "2026-11-24T09:57:42Z"},
         )
     ],
     "a first complete reading": [

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from watcher.app.deliveries import Lent
     from watcher.core.outbox import Lease
     from watcher.delivery.endpoint import Group, Sender
     from watcher.delivery.verdict import Verdict
@@ -219,6 +220,101 @@ async def test_after_a_clock_set_back_every_lane_looks_at_once_whoever_is_in_the
         work.outbox.ring_all()
         await delivered(ledger, "ops")
         await delivered(ledger, "ops.before.1")
+
+
+@dataclass
+class Lending:
+    """Deliveries at work, and commits that lend what they put there."""
+
+    ledger: Ledger
+    deliveries: Deliveries
+    log: Log
+
+    async def waits(self) -> None:
+        """Until the lane has looked at the ledger."""
+        await until(lambda: self.deliveries.still_seconds() > 0.2)
+
+    async def commit(self) -> tuple[list[str], Lent]:
+        """The ids, and what is to be handed over."""
+
+        def unit(connection: sqlite3.Connection) -> tuple[list[str], Lent]:
+            ids = self.ledger.put(connection, "ops", ["{}"], int(time.time() * 1000))
+            return ids, self.deliveries.lend(connection, ["ops"])
+
+        return await self.ledger.run(unit)
+
+
+@asynccontextmanager
+async def lending(ledger: Ledger, sender: Sender) -> AsyncIterator[Lending]:
+    timing, log = Timing(now=time.time, draw=lambda: 0.0), Log()
+    deliveries = Deliveries(LedgerStore(ledger.run), {"ops": sender}, timing=timing, observer=log)
+    task = asyncio.create_task(deliveries.run())
+    try:
+        yield Lending(ledger, deliveries, log)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_what_is_lent_in_its_commit_is_sent_without_another_look(ledger: Ledger) -> None:
+    async with Receiver() as receiver, lending(ledger, webhook(target(receiver.url))) as here:
+        await here.waits()
+        before = ledger.commits
+        ids, lent = await here.commit()
+        here.deliveries.hand_over(["ops"], lent)
+        await until(lambda: len(here.log.seen) == 1)
+        assert receiver.ids == ids
+        assert ledger.commits - before == 2  # the commit, and what came of it
+
+
+async def test_what_was_due_before_is_lent_with_it_and_sent_first(ledger: Ledger) -> None:
+    async with Receiver() as receiver, lending(ledger, webhook(target(receiver.url))) as here:
+        await here.waits()
+        earlier = ledger.owe("ops", 2)  # nobody rang
+        later, lent = await here.commit()
+        here.deliveries.hand_over(["ops"], lent)
+        await delivered(ledger, "ops")
+        assert receiver.ids == earlier + later
+
+
+async def test_what_is_committed_before_the_outbox_begins_is_lent_by_nobody_and_sent_once(
+    ledger: Ledger,
+) -> None:
+    async with Receiver() as receiver, lending(ledger, webhook(target(receiver.url))) as here:
+        ids, lent = await here.commit()
+        assert not lent
+        here.deliveries.hand_over(["ops"], lent)
+        await delivered(ledger, "ops")
+        assert receiver.ids == ids
+
+
+async def test_what_was_lent_in_a_commit_and_not_handed_over_comes_with_the_next_process(
+    ledger: Ledger,
+) -> None:
+    async with Receiver() as receiver:
+        async with lending(ledger, webhook(target(receiver.url))) as here:
+            await here.waits()
+            ids, lent = await here.commit()
+            assert lent
+        assert (receiver.ids, ledger.states("ops")) == ([], ["pending"])
+        async with lending(ledger, webhook(target(receiver.url))):
+            await delivered(ledger, "ops")
+        assert receiver.ids == ids
+
+
+async def test_what_was_lent_to_a_lane_that_is_exchanged_goes_where_it_leads_now(ledger: Ledger) -> None:
+    async with (
+        Receiver() as before,
+        Receiver() as after,
+        lending(ledger, webhook(target(before.url))) as here,
+    ):
+        await here.waits()
+        ids, lent = await here.commit()
+        here.deliveries.exchange({"ops": webhook(target(after.url))})
+        here.deliveries.hand_over(["ops"], lent)
+        await delivered(ledger, "ops")
+        assert (before.ids, after.ids) == ([], ids)
 
 
 async def test_what_is_committed_with_the_exchange_of_a_sender_does_not_go_where_it_led_before(

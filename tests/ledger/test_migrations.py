@@ -16,11 +16,14 @@ from tests.ledger.lives import CUT, Start
 from tests.ledger.story import Story, open_eye
 from watcher.bitcoin.networks import Network
 from watcher.core.known import Terms
-from watcher.ledger import schema
+from watcher.ledger import queries, schema
+from watcher.ledger.earlier import book
 from watcher.ledger.evidence import NoEvidenceError, evidence
+from watcher.ledger.figures import figures
 from watcher.ledger.opening import LedgerUnusableError, create_or_open, open_existing, path_in
 from watcher.ledger.queries import log_id
-from watcher.ledger.sqlite import open_still
+from watcher.ledger.sqlite import driver, open_still
+from watcher.ledger.verify import verify
 from watcher.ledger.watches import Listed, TreasuryList, sync
 
 if TYPE_CHECKING:
@@ -101,6 +104,9 @@ def test_a_ledger_of_a_newer_version_is_refused_and_its_copy_is_named(
 def of_the_first_version(path: Path) -> None:
     """Make the ledger what a program of version 1 would have left."""
     with contextlib.closing(sqlite3.connect(path)) as ledger:
+        for trigger in ("entry_new", "entry_gone", "entry", "transaction"):
+            ledger.execute(f"DROP TRIGGER sums_{trigger}")
+        ledger.execute("DROP TABLE sums")
         ledger.execute("ALTER TABLE watches DROP COLUMN read")
         ledger.execute("ALTER TABLE watches DROP COLUMN licence")
         ledger.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first'")
@@ -137,6 +143,29 @@ def test_a_ledger_of_the_first_version_learns_the_provenance_from_the_config(
     assert told == {("2026-11-24", "CC0")}
     assert content(path_in(state)) == (NOW, log)
     assert [content(copy) for copy in copies(state)] == [(1, log)]
+
+
+def test_what_a_book_adds_up_to_is_the_same_before_and_after_a_migration(old: Path, tmp_path: Path) -> None:
+    def told(ledger: sqlite3.Connection) -> list[object]:
+        tip = queries.tip(ledger)
+        assert tip is not None
+        books = {row.name: book(ledger, row.name, tip.time) for row in queries.treasuries(ledger)}
+        return [books, figures(ledger, None).flows]
+
+    with contextlib.closing(open_existing(old, Network.REGTEST)) as ledger:
+        now = told(ledger)
+        assert len(ledger.execute("SELECT * FROM sums").fetchall()) > 1
+    state = shutil.copytree(old, tmp_path / "state")
+    of_the_first_version(path_in(state))
+    with contextlib.closing(open_existing(state, Network.REGTEST)) as ledger:
+        assert told(ledger) == now
+        with pytest.raises(driver.OperationalError, match="readonly"):
+            ledger.execute("DELETE FROM sums")
+    with contextlib.closing(create_or_open(state, Network.REGTEST, 0)) as ledger:
+        assert told(ledger) == now
+        ledger.commit()
+    with contextlib.closing(open_existing(state, Network.REGTEST)) as ledger:
+        assert verify(ledger).failures == []
 
 
 def test_the_version_counts_the_migrations() -> None:

@@ -25,6 +25,7 @@ from watcher.sources.backoff import Backoff
 from watcher.sources.electrum import ElectrumSource
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
@@ -48,6 +49,7 @@ class Pool:
     watch: Watch
     doorbells: Doorbells
     writer: Writer
+    connection: sqlite3.Connection  # the writer's
     events: list[Event] = field(default_factory=list)
 
     def told(self, kind: str) -> list[Event]:
@@ -125,7 +127,8 @@ async def pool(
     dropped_after_ms: int = 0,
 ) -> AsyncIterator[Pool]:
     """All of it runs while the context lasts; `operators` says who runs a source, else each its own."""
-    writer = Writer(create_or_open(state, Network.REGTEST, 0))
+    connection = create_or_open(state, Network.REGTEST, 0)
+    writer = Writer(connection)
     try:
         settings = Settings(
             Terms(Network.REGTEST, await writer.run(log_id), FINALITY, dropped_after_ms),
@@ -159,7 +162,7 @@ async def pool(
             now_ms=lambda: time.time_ns() // 1_000_000,
             detected=lambda _seconds: None,
         )
-        here = Pool(watch, doorbells, writer)
+        here = Pool(watch, doorbells, writer, connection)
         await watch.load()
         tasks = [asyncio.create_task(source.run(doorbells)) for source in sources]
         tasks.append(asyncio.create_task(watch.run()))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.pool.rig import TREASURY, electrum, pool
 from tests.toy.answers import Answers
 from tests.toy.chain import ToyChain
+from tests.toy.coding import sha256d
 from tests.toy.electrum import ToyElectrum
 from tests.toy.faults import Faults
 from tests.toy.keys import Key
@@ -39,6 +41,14 @@ def part(one: ToyChain, two: ToyChain, depth: int) -> None:
     two.mine(depth)
     assert one.height == two.height
     assert one.tip != two.tip
+
+
+def block_of(chain: ToyChain, height: int) -> dict[str, object]:
+    """A block as events tell it, by the bytes of its header."""
+    block = chain.blocks[height]
+    seconds = int.from_bytes(block.header[68:72], "little")
+    time = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"height": height, "hash": sha256d(block.header)[::-1].hex(), "time": time}
 
 
 @asynccontextmanager
@@ -156,6 +166,10 @@ async def test_it_is_not_accused_of_hiding_what_is_in_a_block_it_does_not_have(t
         assert [event.txid for event in here.told("tx.confirmed")] == [paid]
         two.mine()
         await here.happens(lambda: bool(here.told("chain.reorganized")), "the longer branch")
+        [reorganized] = here.told("chain.reorganized")
+        assert reorganized.data["fork"] == block_of(two, two.height - 2)
+        assert reorganized.data["old_tip"] == block_of(one, one.height)
+        assert reorganized.data["new_tip"] == block_of(two, two.height)
         assert two.height_of(part_two) == two.height - 1
         await here.happens_by_sweeping(lambda: here.balance[0] == SATS + 1_000, "what is in it")
 

@@ -1,11 +1,12 @@
-"""A list too long for a server's limits: asked for piece by piece, and what it tells meanwhile is heard."""
+"""A long list: asked for piece by piece where a server has limits, and taken down as the ledger has it."""
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
-from tests.pool.rig import QUICK, pool
+from tests.pool.rig import QUICK, electrum, pool
 from watcher.bitcoin.networks import Network
 from watcher.bitcoin.scripts import scripthash
 from watcher.sources.electrum import ElectrumSource
@@ -39,3 +40,16 @@ async def test_a_movement_is_told_while_most_of_a_list_has_not_had_its_turn(
         assert server.counts[SUBSCRIBE] < MANY
         assert server.counts[HISTORY] < 10  # nothing is read that was not asked for
         assert not watch.complete
+
+
+async def test_scripts_without_a_history_are_taken_down_in_the_order_of_the_ledger(
+    servers: dict[str, ToyElectrum], tmp_path: Path
+) -> None:
+    scripts = [b"\x00\x14" + n.to_bytes(20, "big") for n in range(MANY)]
+    written: list[str] = []
+    async with pool(tmp_path, electrum({"a": servers["a"]}), scripts, wanted=1) as here:
+        here.connection.set_trace_callback(written.append)
+        await here.baselined()
+    read = [re.search(r"scripthash = '(\w+)'", one) for one in written if "UPDATE scripts SET status" in one]
+    # in any other order each commit writes pages all over the table: 610 MB for 100,000 scripts instead of 20
+    assert [found[1] for found in read if found] == [scripthash(script) for script in scripts]

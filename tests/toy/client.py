@@ -39,6 +39,7 @@ class Client:
         self._sent_at = 0.0
         self._release: asyncio.TimerHandle | None = None
         self._in_batches = 0  # questions under way
+        self._waiting: list[tuple[str, Any]] = []  # for a method to be asked: messages that are answered then
         answers = server.answers
         self._methods: dict[str, Callable[..., Any]] = {
             "server.version": self._negotiate,
@@ -109,6 +110,18 @@ class Client:
             self._write({"jsonrpc": "2.0", "method": method, "params": params})
 
     def _receive(self, message: Any) -> None:
+        methods = {one["method"] for one in (message if isinstance(message, list) else [message])}
+        for method, other in self._server.faults.waits_for.items():
+            if method in methods:
+                self._waiting.append((other, message))
+                return
+        self._take(message)
+        ready = [held for other, held in self._waiting if other in methods]
+        self._waiting = [(other, held) for other, held in self._waiting if other not in methods]
+        for held in ready:
+            self._take(held)
+
+    def _take(self, message: Any) -> None:
         faults = self._server.faults
         if isinstance(message, list):
             self._server.batches += 1

@@ -32,7 +32,8 @@ class Faults:
 
     `answers` replaces the honest result of a method; `errors` are given out once each; `tip_height`
     is where a frozen server stands still; `fakes` are in its mempool and in nobody else's; `batch_limit` is
-    how many questions it takes in all batches under way together, as Fulcrum counts them.
+    how many questions it takes in all batches under way together, as Fulcrum counts them; `waits_for` has
+    methods that are answered when another one is asked, and not before.
     """
 
     omitted: set[Txid] = field(default_factory=set)
@@ -45,5 +46,6 @@ class Faults:
     refuses_batches: bool = False
     hangs_up_at_batches: bool = False
     batch_limit: int | None = None
+    waits_for: dict[str, str] = field(default_factory=dict)
     answers: dict[str, Callable[[list[Any], Any], Any]] = field(default_factory=dict)
     errors: dict[str, deque[ToyError]] = field(default_factory=dict)

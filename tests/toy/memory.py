@@ -94,7 +94,7 @@ class MemorySource:
             for script in scripthashes
         }
         statuses = {script: self._answers.status(script) for script in scripthashes}
-        return Histories(tip, tip, told, statuses)
+        return Histories(tip, told, statuses)
 
     async def transactions(self, txids: Sequence[Txid]) -> Mapping[Txid, bytes | SourceError]:
         found: dict[Txid, bytes | SourceError] = {}

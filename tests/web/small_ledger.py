@@ -55,7 +55,7 @@ class SmallLedger:
 
     def fill(self) -> None:
         """Treasury `alpha`: 5 BTC at the baseline, then an inflow, a move, and two unconfirmed."""
-        for height in (100, 101, 102):
+        for height in (90, 100, 101, 102):
             header = bytes(68) + (BLOCK_TIME + height * 600).to_bytes(4, "little") + bytes(8)
             self.sql("INSERT INTO headers VALUES (?, ?)", height, header)
         self.treasury("alpha", confirmed=520_000_000, pending=-20_000_000, baselined=True)
@@ -195,6 +195,7 @@ class StillDaemon:
         self.candidates: list[Waiting] = []
         self.snapshots = 0
         self.reads = 0
+        self.took: list[tuple[float, float]] = []  # from when to when each read, by the loop's clock
         self.before_read: Callable[[], None] = lambda: None
 
     async def take_time(self) -> None:
@@ -243,9 +244,13 @@ class StillDaemon:
         return len(sources)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
         self.reads += 1
+        began = loop.time()
         self.before_read()
-        return await self.reader.run(work)
+        found = await self.reader.run(work)
+        self.took.append((began, loop.time()))
+        return found
 
     async def reload(self, reason: str | None, by: str | None) -> Sequence[str]:
         return () if by == "somebody" and reason else ("watcher.toml:1: network: nobody may",)

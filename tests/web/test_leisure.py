@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from watcher.web import leisure
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
-
     import aiohttp
 
     from tests.web.conftest import Open
@@ -36,22 +32,11 @@ async def test_behind_each_page_there_is_a_pause(
     ledger.sql("UPDATE treasuries SET confirmed = confirmed + ? WHERE name = 'alpha'", 3 * leisure.PAGE)
     ledger.sql("COMMIT")
     end = f"{520_000_000 + 3 * leisure.PAGE}" if path == CSV else f"{ledger.log}:{5 + 3 * leisure.PAGE}"
-    reads: list[tuple[float, float]] = []
-    loop, read = asyncio.get_running_loop(), daemon.read
-
-    async def noted(work: Callable[[sqlite3.Connection], Any]) -> Any:
-        began = loop.time()
-        try:
-            return await read(work)
-        finally:
-            reads.append((began, loop.time()))
-
-    daemon.read = noted  # type: ignore[method-assign]
     async with serve() as bound, http.get(bound.url + path.format(log=ledger.log)) as response:
         async for line in response.content:
             if end in line.decode():
                 break
-    pages = reads[READS[path] :]
+    pages = daemon.took[READS[path] :]
     assert len(pages) >= 3
     for (began, ended), (following, _) in list(pairwise(pages))[:2]:
         assert following - ended >= min(3 * (ended - began), 0.1) * 0.99

@@ -12,6 +12,7 @@ import pytest
 
 from tests.web.reading import page
 from watcher.core.claims import Claim, Covers, Says, Totals
+from watcher.delivery.verdict import GONE, Reason
 from watcher.ledger.totals import Judged, keep_judged
 from watcher.web.access import Guarded
 from watcher.web.labels import STRIKE_REASONS
@@ -50,6 +51,15 @@ async def test_a_balance_is_told_with_how_it_is_known(serve: Open, http: aiohttp
     assert "1 of 4" in beta
     assert "not up to date: not read in full yet" in beta
     assert "0.0000" not in beta
+
+
+async def test_a_proof_that_comes_later_is_counted_though_no_event_tells_it(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    async with serve() as bound:
+        for trust, told in (("corroborated", "3 transactions, 2 of them proven"), ("proven", "each proven")):
+            ledger.sql("UPDATE transactions SET trust = ? WHERE block_height = 90", trust)
+            assert told in (await page(http, f"{bound.url}/")).text("section", class_="card")[0]
 
 
 @pytest.mark.parametrize("lang", sorted(CATALOGUES))
@@ -136,7 +146,7 @@ async def test_an_address_has_when_its_source_was_read_and_under_which_licence_i
     ledger.sql("UPDATE watches SET address = 'bcrt1qexample', read = '2026-11-24', licence = 'CC0 1.0'")
     async with serve() as bound:
         found = await page(http, f"{bound.url}/treasuries/alpha")
-        assert "read 2026-11-24 licence: <bdi>CC0 1.0</bdi>" in " ".join(found.source.split())
+        assert any("read 2026-11-24 licence: CC0 1.0" in cell for cell in found.text("td"))
 
 
 async def test_words_from_outside_are_inert(
@@ -210,6 +220,67 @@ async def test_claims_are_shown_as_they_were_judged_and_against_now(
     assert "does not match Now: 3.2 BTC at the published addresses, 3.20001 BTC claimed" in held
     assert refuted.startswith("does not match 3.2 BTC at the published addresses, 6 BTC claimed")
     assert [each.startswith("cannot be judged") for each in open_] == [True, True]
+    # each has an address of its own, on the treasury's page
+    links = [a.attributes["href"].split("#") for a in home.all("a") if a.text == "this claim"]
+    assert {path for path, _ in links} == {"/treasuries/alpha"}
+    assert [place for _, place in links] == [
+        e.attributes["id"] for e in home.all("li") if e.attributes.get("id", "").startswith("claim-")
+    ]
+
+
+async def test_every_version_of_the_list_is_told_where_its_addresses_are(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    added = ledger.event("watch.added", "alpha", delta=(0, 0), scripts=1)
+    for _ in range(30):
+        ledger.event("tx.seen", "alpha", flow="inflow")
+    async with serve() as bound:
+        found = await page(http, f"{bound.url}/treasuries/alpha")
+        then = await page(http, f"{bound.url}/treasuries/alpha?at=101")
+    assert len(found.all("h3", id="versions")) == 1
+    links = [a.attributes["href"] for a in found.all("a")]
+    # beyond what the latest news have
+    assert links.count(f"/events/evt_{added}") == links.count("/events/evt_1") == 1
+    assert links.index(f"/events/evt_{added}") < links.index("/events/evt_1")
+    assert not then.all("h3", id="versions")
+
+
+async def test_an_address_that_moved_too_often_for_a_read_is_not_added_up_and_the_others_are(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    busy, calm = (row[0] for row in ledger.connection.execute("SELECT script FROM watches LIMIT 2"))
+    ledger.sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= 50000)"
+        " INSERT INTO transactions (txid, raw, trust, sources, first_seen_ms)"
+        " SELECT 'busy ' || i, x'00', 'reported', '[]', 0 FROM n"
+    )
+    ledger.sql("INSERT INTO touches SELECT ?, id, 1, 0 FROM transactions WHERE txid LIKE 'busy%'", busy)
+    ledger.sql("INSERT INTO touches SELECT ?, id, 1000, 400 FROM transactions WHERE block_height > 100", calm)
+    async with serve() as bound:
+        for word in ("not added up", "unknown"):
+            held = (await page(http, f"{bound.url}/treasuries/alpha")).text("tr")[-2:]
+            assert [word in held[0], "0.00001200" in held[1]] == [True, True]
+            ledger.sql("UPDATE scripts SET read_ms = NULL WHERE id = ?", busy)
+
+
+async def test_a_day_is_not_broken_at_its_hyphens_and_nothing_else_is_taken_for_one(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    for published, days in (("2026-11-24", 1), (HOSTILE, 0)):
+        ledger.sql("UPDATE watches SET published = ?, published_by = ?", published, HOSTILE)
+        async with serve() as bound:
+            found = await page(http, f"{bound.url}/treasuries/alpha")
+        assert len(found.all("span", class_="day")) == days * 3 + 1  # two rows, whose they are, and the hint
+        assert not found.all("img", src="x")
+        assert "onerror=alert(1)" in found.text("td")[-2]
+
+
+async def test_the_way_to_log_in_is_shown_to_whom_it_helps(serve: Open, http: aiohttp.ClientSession) -> None:
+    async with serve(Guarded(read_token="t" * 20)) as bound:
+        refused = await page(http, f"{bound.url}/outbox")
+        missing = await page(http, f"{bound.url}/none", {"Authorization": f"Bearer {'t' * 20}"})
+    assert (refused.status, missing.status) == (401, 404)
+    assert [found.text("main")[0].endswith("Log in") for found in (refused, missing)] == [True, False]
 
 
 async def test_sources_and_outbox_are_for_those_who_may_see_them(
@@ -314,17 +385,20 @@ async def test_the_history_is_paged_newest_first_and_carries_the_balance(
             links = [a.attributes["href"] for a in found.all("a") if a.text == "Further ones"]
             path = next((link.partition("#")[0] for link in links if link.endswith("#history")), "")
     assert len(rows) == 123
-    assert "+0.00000120 5.20007260 proven" in rows[0]
-    assert "+0.00000001 5.20000001 proven" in rows[119]
-    assert "\u22120.00001000 5.20000000 proven" in rows[120]
+    assert "+0.00000120 5.20007260 259 proven" in rows[0]
+    assert "+0.00000001 5.20000001 200 proven" in rows[119]
+    assert "\u22120.00001000 5.20000000 102 proven" in rows[120]
     # before the first reading the balance was not known
-    assert "+3.00000000 unknown proven" in rows[122]
+    assert "+3.00000000 unknown 90 proven" in rows[122]
 
 
 @pytest.mark.parametrize("lang", sorted(CATALOGUES))
-def test_what_a_source_was_caught_at_and_what_makes_stale_is_said_in_words(lang: str) -> None:
+def test_what_a_source_was_caught_at_what_makes_stale_and_why_a_delivery_failed_is_said_in_words(
+    lang: str,
+) -> None:
     stale = {"not_read", "too_old", "no_source", "no_quorum", "quarantined"}
     words = {f"strike_{reason}" for reason in STRIKE_REASONS} | {f"reason_{reason}" for reason in stale}
+    words |= {f"failed_{reason}" for reason in {*Reason, GONE}}
     assert words <= CATALOGUES[lang].keys()
 
 

@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.web.small_ledger import BLOCK_TIME
+from watcher.ledger import course, earlier, pages
 from watcher.ledger.figures import figures
+from watcher.ledger.history import HistoryCursor, history
 from watcher.ledger.opening import path_in
 from watcher.ledger.queries import last_sequence, one_moment
 from watcher.ledger.sqlite import WAL_IS_SAFE, driver, open_reader
 
 if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
     import aiohttp
 
     from tests.web.conftest import Open
@@ -31,19 +37,44 @@ async def test_a_read_that_takes_too_long_is_ended_and_the_next_one_served(daemo
     assert await daemon.reader.run(last_sequence) == 5
 
 
-def test_a_book_too_long_to_be_added_up_in_time_does_not_hold_up_the_balances(ledger: SmallLedger) -> None:
+# what the daemon is asked of a treasury, and of one moment of it
+ASKED: dict[str, Callable[[sqlite3.Connection], object]] = {
+    "book": lambda ledger: earlier.book(ledger, "alpha", BLOCK_TIME + 102 * 600),
+    "at": lambda ledger: earlier.balance_at(ledger, "alpha", 101),
+    "movements": lambda ledger: pages.movements(ledger, "alpha", (2**62, 0, 0), 50),
+    "movements at": lambda ledger: pages.movements(ledger, "alpha", (102, 2**62, 0), 50),
+    "history": lambda ledger: history(ledger, "alpha", HistoryCursor(), 50),
+    "metrics": lambda ledger: figures(ledger, None),
+    "extent": lambda ledger: course.extent(ledger, "alpha"),
+    "versions": lambda ledger: pages.list_changes(ledger, "alpha", 50),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_figure_of_a_long_book_costs_what_one_of_a_short_book_does(ledger: SmallLedger, asked: str) -> None:
     connection = open_reader(path_in(ledger.state))
-    before = figures(connection, None)
-    ledger.sql("UPDATE treasuries SET confirmed = 7 WHERE name = 'alpha'")
-    ledger.event("tx.seen", "alpha")
-    asked: list[str] = []
-    connection.set_trace_callback(asked.append)
-    connection.set_progress_handler(lambda: "sum(moved)" in asked[-1], 1)
-    now = figures(connection, before)
-    assert any("sum(moved)" in question for question in asked)
-    assert (now.treasuries[0].confirmed, now.sequence) == (7, 6)
-    assert now.flows == before.flows
+    taken: list[int] = []
+
+    def tick() -> None:
+        taken.append(1)
+
+    costs: list[int] = []
+    first = 0
+    for many in (200, 4_000):
+        ledger.sql("BEGIN")
+        for n in range(first, many):
+            # after the moment asked for, and before it
+            ledger.tx("alpha", f"n{n}", (300 + n // 2, n), "inflow", 1)
+            ledger.tx("alpha", f"o{n}", (20 + n % 60, n), "inflow", 1, baselined=True)
+        ledger.sql("COMMIT")
+        first = many
+        connection.set_progress_handler(tick, 100)
+        taken.clear()
+        ASKED[asked](connection)
+        costs.append(len(taken))
+        connection.set_progress_handler(None, 0)
     connection.close()
+    assert costs[1] < 1.5 * costs[0] + 10, costs
 
 
 async def test_a_read_that_fails_is_to_be_asked_again_later(

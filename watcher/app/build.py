@@ -29,6 +29,7 @@ from watcher.app.reaching import ReachingStore
 from watcher.app.relist import FOUND_AT_START, relist
 from watcher.app.reload import Reloader
 from watcher.app.source_states import source_states
+from watcher.app.spoken import speak
 from watcher.app.verbs import Verbs
 from watcher.app.watchlist import Windows
 from watcher.app.wiring import door, reaches_of, senders, sources_of
@@ -54,8 +55,10 @@ from watcher.web.snapshot import Identity
 from watcher.web.sockets import control_path
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Mapping
 
+    from watcher.app.deliveries import Lent
     from watcher.config.settings import Config
     from watcher.core.observation import Observation
     from watcher.core.outbox import Attempt
@@ -128,9 +131,14 @@ async def _build(config: Config, environ: Mapping[str, str], stack: AsyncExitSta
 
     async def commit(seen: Observation) -> Committed:
         clock.heard(seen)
-        committed = await writer.run(lambda c: ledger_commit.commit(c, current.now.settings, seen))
-        for endpoint in committed.endpoints:
-            deliveries.ring(endpoint)
+
+        def unit(connection: sqlite3.Connection) -> tuple[Committed, Lent]:
+            committed = ledger_commit.commit(connection, current.now.settings, seen)
+            return committed, deliveries.lend(connection, committed.endpoints)
+
+        committed, lent = await writer.run(unit)
+        deliveries.hand_over(committed.endpoints, lent)
+        speak(committed.events, with_addresses=current.now.shown.addresses_are_labels)
         if seen.chain is not None or seen.sightings:
             list_may_change.set()
         return committed

@@ -7,13 +7,18 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from watcher.delivery.outbox import Outbox
+from watcher.ledger.outbox import lease_due
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import NoReturn
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+    from typing import NoReturn, TypeAlias
 
+    from watcher.core.outbox import Lease
     from watcher.delivery.endpoint import Sender
-    from watcher.delivery.outbox import Observer, Store, Timing
+    from watcher.delivery.outbox import Borrower, Observer, Store, Timing
+
+    Lent: TypeAlias = Mapping[str, tuple[Borrower, Lease]]
 
 FINISH_SECONDS: Final = 6.0  # for running attempts, before their senders are exchanged or the daemon ends
 
@@ -34,6 +39,30 @@ class Deliveries:
     def ring(self, endpoint: str) -> None:
         """Something was committed for this endpoint."""
         self._outbox.ring(endpoint)
+
+    def lend(self, connection: sqlite3.Connection, endpoints: Iterable[str]) -> Lent:
+        """Within a commit that put something there for these endpoints: what their lanes would borrow next.
+
+        Lent in that same transaction it is sent without another look at the ledger, which is a flush to disk.
+        What is lent and never sent, since the process ended or the senders were exchanged, is due again when
+        the next outbox begins: it ends every lease first, and until then none of its lanes has room.
+        """
+        at_ms = int(self._timing.now() * 1000)
+        lanes = {endpoint: self._outbox.borrower(endpoint) for endpoint in endpoints}
+        return {
+            endpoint: (lane, lease_due(connection, endpoint, at_ms, room))
+            for endpoint, lane in lanes.items()
+            if lane is not None and (room := lane.room()) > 0
+        }
+
+    def hand_over(self, endpoints: Iterable[str], lent: Lent) -> None:
+        """After that commit: what was lent is sent, and the other endpoints are rung."""
+        for endpoint in endpoints:
+            if endpoint in lent:
+                lane, lease = lent[endpoint]
+                lane.take(lease)
+            else:
+                self.ring(endpoint)
 
     def ring_all(self) -> None:
         """Something may be due at any endpoint: the clock was set."""

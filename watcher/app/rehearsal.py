@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from watcher.app.wiring import external_url
 from watcher.bitcoin.addresses import decode_address
 from watcher.bitcoin.transactions import TxOutput
@@ -84,10 +86,10 @@ class _Stage:
         """The event that the ledger would write at this level, or before it."""
         before = self.entry
         if level == 0:
-            event_type, after = "tx.seen", before._replace(pending=before.amount)
+            event_type, after = "tx.seen", replace(before, pending=before.amount)
         else:
             event_type = "tx.final" if level >= self.finality else "tx.confirmed"
-            after = before._replace(confirmed=before.amount, pending=0)
+            after = replace(before, confirmed=before.amount, pending=0)
         self.entry = self._journal.transaction(
             event_type,
             before,
@@ -112,7 +114,7 @@ def _notices(policy: Policy, stage: _Stage) -> list[Notice]:
             confirmed = stage.event(1)
         event = confirmed if between and confirmed is not None else stage.event(level)
         confirmed = event if level == 1 else confirmed
-        entry = stage.entry._replace(level=level, confirmed_event=event.sequence)
+        entry = replace(stage.entry, level=level, confirmed_event=event.sequence)
         own = () if between else (event,)
         notices += decide(policy, own, [Climb(entry, level - 1)], {}, partial(_same, event)).notices
     return notices

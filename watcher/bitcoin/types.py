@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, NewType, TypeAlias
 
+import msgspec
+
 Txid = NewType("Txid", str)
 BlockHash = NewType("BlockHash", str)
 ScriptHash = NewType("ScriptHash", str)  # sha256 of the script_pubkey, reversed, as Electrum has it
@@ -25,16 +27,14 @@ class Outpoint(NamedTuple):
     vout: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class BlockRef:
+class BlockRef(msgspec.Struct, frozen=True, order=True, gc=False):
     """A block by height and hash: a height alone does not name a block."""
 
     height: int
     hash: BlockHash
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmed(msgspec.Struct, frozen=True, gc=False):
     """In a block of our chain, at `index` among its transactions."""
 
     block: BlockRef

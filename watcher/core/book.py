@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from watcher.bitcoin.types import Confirmed
 from watcher.core.identity import transaction_incident
 from watcher.core.journal import Journal
 from watcher.core.known import Entry, State
-from watcher.core.meaning import Meaning, meaning, treasuries_of
+from watcher.core.meaning import Meaning, meaning
 from watcher.core.observation import Sighting, Trust
 
 if TYPE_CHECKING:
@@ -28,8 +30,7 @@ ORPHANED: Final = "orphaned"  # a coinbase whose block left our chain: it exists
 _FALLS: Final = {State.REPLACED: "tx.replaced", State.CONFLICTED: "tx.conflicted"}
 
 
-@dataclass(frozen=True, slots=True)
-class Climb:
+class Climb(msgspec.Struct, frozen=True):
     """An entry reached a higher level: rungs above `from_level`, up to the entry's own, are judged now."""
 
     entry: Entry
@@ -72,7 +73,8 @@ class Book:
                 continue
             meant = self._meaning(transaction.tx, entry.treasury, {})
             entry = self._restated(entry, meant)  # noqa: PLW2901 - the entry as it is now
-            after = entry._replace(
+            after = replace(
+                entry,
                 state=State.HELD if held else State.MISSING,
                 confirmed=0,
                 pending=meant.amount if held else 0,
@@ -82,7 +84,7 @@ class Book:
                 missing_ms=None if held else self._seen.at_ms,
             )
             if self._is_silent(entry, transaction.tx):
-                self._put(after._replace(pending=0))
+                self._put(replace(after, pending=0))
                 continue
             sighting = self._seen.sightings.get(transaction.tx.txid)
             told = self.journal.transaction(
@@ -98,7 +100,7 @@ class Book:
                 supersedes=entry.stated,
                 critical=entry.final,
             )
-            self._put(told._replace(baselined=False))
+            self._put(replace(told, baselined=False))
 
     def lose(self, transaction: KnownTransaction, state: State, by: Txid) -> None:
         """Another spend of one of its coins, or of an ancestor's, has won."""
@@ -108,7 +110,7 @@ class Book:
             if not entry.is_live:
                 continue
             parent = self._incident_of_parent(transaction.tx, entry.treasury)
-            after = entry._replace(state=state, pending=0, missing_ms=None, incident=parent or entry.incident)
+            after = replace(entry, state=state, pending=0, missing_ms=None, incident=parent or entry.incident)
             self._correct(_FALLS[state], transaction, entry, after, by=by, trust=winner.trust)
 
     def miss(self, transaction: KnownTransaction) -> None:
@@ -121,9 +123,9 @@ class Book:
             since = entry.missing_ms if entry.state is State.MISSING else None
             if not orphaned and (since is None or now - since < self._terms.dropped_after_ms):
                 if since is None:
-                    self._put(entry._replace(state=State.MISSING, missing_ms=now))
+                    self._put(replace(entry, state=State.MISSING, missing_ms=now))
                 continue
-            after = entry._replace(state=State.DROPPED, pending=0, missing_ms=None)
+            after = replace(entry, state=State.DROPPED, pending=0, missing_ms=None)
             reason = ORPHANED if orphaned else ABSENT
             self._correct("tx.dropped", transaction, entry, after, reason=reason, trust=Trust.REPORTED)
 
@@ -143,7 +145,7 @@ class Book:
             return
         meant = self._meaning(transaction.tx, before.treasury, {})
         before = self._restated(before, meant)
-        after = before._replace(state=after.state, pending=0, missing_ms=None, incident=after.incident)
+        after = replace(before, state=after.state, pending=0, missing_ms=None, incident=after.incident)
         self._put(
             self.journal.transaction(
                 event_type,
@@ -162,44 +164,42 @@ class Book:
 
     def hold(self, sighting: Sighting) -> None:
         """It is known unconfirmed."""
-        for treasury in treasuries_of(sighting.tx, self._view.members, self._view.coins):
+        for treasury, touched in sorted(self._view.touched(sighting.tx).items()):
             entry = self._present(treasury, sighting.tx.txid)
             if entry is not None and (entry.state is State.HELD or entry.state is State.CONFIRMED):
                 continue  # known already, or its block is not known to have left
             meant = self._meaning(sighting.tx, treasury, sighting.parents)
             if entry is not None and entry.state is State.MISSING and entry.pending == meant.amount:
-                self._put(entry._replace(state=State.HELD, missing_ms=None))  # never given up: nothing new
+                self._put(replace(entry, state=State.HELD, missing_ms=None))  # never given up: nothing new
                 continue
             before = self._restated(entry or self._new(sighting, treasury, meant, State.HELD), meant)
-            after = before._replace(state=State.HELD, missing_ms=None)
-            touched = self._view.touched(sighting.tx, treasury)
+            after = replace(before, state=State.HELD, missing_ms=None)
             if entry is None and all(not m.baselined and not m.read for m in touched):
-                self._put(after._replace(baselined=True, level=0))
+                self._put(replace(after, baselined=True, level=0))
             else:
-                self._tell("tx.seen", sighting, before, after._replace(pending=meant.amount), meant)
+                self._tell("tx.seen", sighting, before, replace(after, pending=meant.amount), meant)
 
     def confirm(self, sighting: Sighting, position: Confirmed) -> None:
         """It is proven to be in a block of our chain."""
-        for treasury in treasuries_of(sighting.tx, self._view.members, self._view.coins):
+        for treasury, touched in sorted(self._view.touched(sighting.tx).items()):
             entry = self._present(treasury, sighting.tx.txid)
             if entry is not None and entry.state is State.CONFIRMED:
                 self._move(sighting, entry, position)
                 continue
             meant = self._meaning(sighting.tx, treasury, sighting.parents)
             before = self._restated(entry or self._new(sighting, treasury, meant, State.CONFIRMED), meant)
-            after = before._replace(state=State.CONFIRMED, missing_ms=None)
-            touched = self._view.touched(sighting.tx, treasury)
+            after = replace(before, state=State.CONFIRMED, missing_ms=None)
             in_the_past = all(not m.baselined and position.block.height <= m.anchor.height for m in touched)
             if in_the_past and (entry is None or entry.baselined):
                 anchor = max(m.anchor.height for m in touched)
                 deep = anchor - position.block.height + 1 >= self._terms.finality
-                self._put(after._replace(baselined=True, level=self._terms.finality, final=deep))
+                self._put(replace(after, baselined=True, level=self._terms.finality, final=deep))
                 continue
             told = self._tell(
-                "tx.confirmed", sighting, before, after._replace(confirmed=meant.amount, pending=0), meant,
+                "tx.confirmed", sighting, before, replace(after, confirmed=meant.amount, pending=0), meant,
                 position.block,
             )  # fmt: skip
-            self._put(told._replace(baselined=False, confirmed_event=self.journal.events[-1].sequence))
+            self._put(replace(told, baselined=False, confirmed_event=self.journal.events[-1].sequence))
 
     def _move(self, sighting: Sighting, entry: Entry, position: Confirmed) -> None:
         if self._known.transactions[sighting.tx.txid].displaced_by is None:
@@ -258,7 +258,7 @@ class Book:
                     told = self.journal.transaction(
                         "tx.final",
                         entry,
-                        entry._replace(final=True),
+                        replace(entry, final=True),
                         meant,
                         trust=trust,
                         sources=sources,
@@ -275,7 +275,7 @@ class Book:
         if level <= entry.level:
             self._put(entry)
             return
-        after = entry._replace(level=level)
+        after = replace(entry, level=level)
         self._put(after)
         self.climbs.append(Climb(after, entry.level))
 
@@ -330,8 +330,8 @@ class Book:
 
         The list may have changed, and the new watch's baseline be still to come.
         """
-        after = entry._replace(
-            flow=meant.flow, amount=meant.amount, moved=meant.moved, fee=meant.fee, mixed=meant.mixed
+        after = replace(
+            entry, flow=meant.flow, amount=meant.amount, moved=meant.moved, fee=meant.fee, mixed=meant.mixed
         )
         known = self._known.transactions.get(entry.txid)
         if known is None or entry.stated is None or entry.flow is meant.flow:
@@ -367,7 +367,9 @@ class Book:
 
     def _is_silent(self, entry: Entry, tx: Transaction) -> bool:
         """Not yet told by anyone: it waits for its baseline, which counts what is then."""
-        return entry.baselined and all(not m.baselined for m in self._view.touched(tx, entry.treasury))
+        return entry.baselined and all(
+            not m.baselined for m in self._view.touched(tx).get(entry.treasury, ())
+        )
 
     def _confirmations(self, block: BlockRef) -> int:
         return self._seen.tip.height - block.height + 1

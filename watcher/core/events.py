@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -36,8 +35,7 @@ CORRECTIONS: Final = frozenset(
 ID_BREAKS: Final = CORRECTIONS | {"tx.moved"}
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One line of the log. `data` is the payload's, complete but for what belongs to a delivery.
 
     `correction` says that it takes something back or follows something that did; `critical` that it

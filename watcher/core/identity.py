@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from watcher.bitcoin.networks import Network
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from watcher.core.known import Entry
 
 VERSION: Final = 1  # of the canonical arrays; a change of their form changes it
-_CANONICAL: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
 
 def _digest(parts: list[object]) -> str:
-    return hashlib.sha256(_CANONICAL(parts).encode()).hexdigest()[:32]  # 128 bits
+    """Of compact JSON: the parts are numbers and names and hashes of plain ASCII, so it has one form."""
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]  # 128 bits
 
 
 def transaction_event_id(

@@ -6,8 +6,9 @@ so the sum of all deltas is, for every prefix of the log, the sum over the book.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from watcher.core.events import ID_BREAKS, Data, Event, base, block_data, money_data, sums
 from watcher.core.identity import log_event_id, transaction_event_id
@@ -96,8 +97,8 @@ class Journal:
         if takes_back:
             self.corrected.add(after.incident)
         if takes_back:
-            return after._replace(correction=event_id)
-        return after._replace(stated=event_id, correction=event_id if breaks else after.correction)
+            return replace(after, correction=event_id)
+        return replace(after, stated=event_id, correction=event_id if breaks else after.correction)
 
     def other(
         self,

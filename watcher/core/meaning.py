@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from watcher.bitcoin.scripts import is_unspendable
 from watcher.core.known import Coin, Flow, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from watcher.bitcoin.transactions import Transaction, TxOutput
     from watcher.bitcoin.types import Outpoint, Sats, Txid
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True):
     """The net of one of the treasury's scripts."""
 
     member: Member
@@ -30,8 +30,7 @@ class Destination(NamedTuple):
     label: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(msgspec.Struct, frozen=True):
     """One transaction seen from one treasury; `fee` is None where an input's amount is not known."""
 
     flow: Flow
@@ -62,13 +61,6 @@ def nets(
     return result
 
 
-def treasuries_of(
-    tx: Transaction, members: Mapping[bytes, Member], coins: Mapping[Outpoint, Coin]
-) -> list[str]:
-    """The treasuries that `tx` touches, in the order of their names."""
-    return sorted({members[script].treasury for script in nets(tx, members, coins)})
-
-
 def meaning(
     tx: Transaction,
     treasury: str,
@@ -82,28 +74,25 @@ def meaning(
     Internal is a transaction with an input of ours whose every output is ours or unspendable; else the
     sign of the net decides, and a net of zero with an input of ours is an outflow of 0.
     """
-
-    def ours(script: bytes) -> bool:
-        member = members.get(script)
-        return member is not None and member.treasury == treasury
-
-    by_script = nets(tx, members, coins)
-    mine = {script: net for script, net in by_script.items() if ours(script)}
+    mine: dict[bytes, Sats] = {}
+    others: dict[str, Sats] = {}
+    for script, net in nets(tx, members, coins).items():
+        owner = members[script].treasury
+        if owner == treasury:
+            mine[script] = net
+        else:
+            others[owner] = others.get(owner, 0) + net
     amount = sum(mine.values())
     spent = [coins[i.outpoint] for i in tx.inputs if i.outpoint in coins]
-    spent = [coin for coin in spent if ours(coin.output.script_pubkey)]
+    spent = [coin for coin in spent if coin.output.script_pubkey in mine]
     foreign = [
-        Destination(o, None if (member := members.get(o.script_pubkey)) is None else member.label)
-        for o in tx.outputs
-        if not ours(o.script_pubkey) and not is_unspendable(o.script_pubkey)
+        output
+        for output in tx.outputs
+        if output.script_pubkey not in mine and not is_unspendable(output.script_pubkey)
     ]
     flow = (
         Flow.INTERNAL if spent and not foreign else Flow.INFLOW if amount > 0 or not spent else Flow.OUTFLOW
     )
-    others: dict[str, Sats] = {}
-    for script, net in by_script.items():
-        if not ours(script):
-            others[members[script].treasury] = others.get(members[script].treasury, 0) + net
     times = [coin.block_time for coin in spent if coin.block_time is not None]
     return Meaning(
         flow=flow,
@@ -112,11 +101,17 @@ def meaning(
         fee=_fee(tx, coins, parents),
         mixed=bool(spent) and len(spent) < len(tx.inputs),
         movements=tuple(Movement(members[script], net) for script, net in mine.items()),
-        destinations=tuple(foreign) if flow is Flow.OUTFLOW else (),
+        destinations=tuple(_destinations(foreign, members)) if flow is Flow.OUTFLOW else (),
         counterparties=tuple(sorted(others.items())),
         oldest_coin_time=min(times, default=None),
         first_spend=any(first_spends.get(coin.output.script_pubkey) == tx.txid for coin in spent),
     )
+
+
+def _destinations(paid: Iterable[TxOutput], members: Mapping[bytes, Member]) -> Iterator[Destination]:
+    for output in paid:
+        member = members.get(output.script_pubkey)
+        yield Destination(output, None if member is None else member.label)
 
 
 def _fee(

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,8 +28,7 @@ class Trust(StrEnum):
     PROVEN = "proven"
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True, gc=False):
     """A transaction and where it is.
 
     `siblings` is the Merkle branch (confirmed only), `block_time` the miner's, in seconds. `parents`
@@ -41,7 +42,7 @@ class Sighting:
     sources: tuple[str, ...]
     block_time: int | None = None
     siblings: tuple[str, ...] = ()
-    parents: Mapping[Outpoint, TxOutput] = field(default_factory=dict)
+    parents: Mapping[Outpoint, TxOutput] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ChainChange:
-    """Our chain moved: from `old_tip` back to `fork` (the last block of both) and on along `headers`."""
+    """Our chain moved: from `old_tip` back to `fork` (the last block of both) and on along `headers`.
+
+    The times are those in the headers of the two blocks, in seconds; None where the header is not held.
+    """
 
     fork: BlockRef
     old_tip: BlockRef
     new_tip: BlockRef
     headers: tuple[bytes, ...]
     first: BlockHash  # of headers[0], the block now at fork.height + 1
+    fork_time: int | None = None
+    old_tip_time: int | None = None
 
     @property
     def depth(self) -> int:

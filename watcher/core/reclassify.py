@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from watcher.core.known import State
 from watcher.core.meaning import meaning
 
@@ -34,7 +36,8 @@ def reclassify(known: Known, treasury: str) -> tuple[Reclassified, ...]:
             continue
         meant = meaning(transaction.tx, treasury, known.members, known.coins, {}, known.first_spends)
         lives = entry.state in {State.HELD, State.MISSING, State.CONFIRMED}
-        after = entry._replace(
+        after = replace(
+            entry,
             state=entry.state if meant.movements else State.LEFT,
             flow=meant.flow,
             amount=meant.amount,

@@ -22,11 +22,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from watcher.bitcoin.headers import parse_header
 from watcher.bitcoin.types import Confirmed, Unconfirmed
 from watcher.core.book import Book, Climb
 from watcher.core.events import block_data
 from watcher.core.known import State
-from watcher.core.meaning import nets
 from watcher.core.view import View, place
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ class _Reconciliation:
         if change is None or change.depth == 0:
             return
         told: dict[str, object] = {
-            "fork": block_data(change.fork, None),
+            "fork": block_data(change.fork, change.fork_time),
             "depth": change.depth,
-            "old_tip": block_data(change.old_tip, None),
-            "new_tip": block_data(change.new_tip, None),
+            "old_tip": block_data(change.old_tip, change.old_tip_time),
+            "new_tip": block_data(change.new_tip, parse_header(change.headers[-1]).time),
         }
         self.book.journal.other("chain.reorganized", told)
 
@@ -126,7 +126,7 @@ class _Reconciliation:
         confirmed: list[tuple[Confirmed, Sighting]] = []
         loose: list[Transaction] = []
         for sighting in self.seen.sightings.values():
-            if not nets(sighting.tx, self.view.members, self.view.coins):
+            if not self.view.touched(sighting.tx):
                 # nobody would notice when a stranger's transaction leaves a mempool: only its block is kept
                 if sighting.tx.txid in self.rivals and isinstance(sighting.position, Confirmed):
                     self.positions[sighting.tx.txid] = sighting.position

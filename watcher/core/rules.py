@@ -10,8 +10,11 @@ first event of the transaction that spends them, whatever the rungs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+
+import msgspec
+from msgspec.structs import replace
 
 from watcher.core.known import Flow
 from watcher.core.rules_types import EVERY_TREASURY, FLOWS, Rule, Rung, Severity, Topic
@@ -39,8 +42,7 @@ _TYPES: Final = {
 _SPENDS: Final = frozenset({*FLOWS, Topic.DORMANT, Topic.FIRST_SPEND}) - {Topic.INFLOW}
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """An event on its way to an endpoint; (endpoint, webhook_id) is unique for ever."""
 
     endpoint: str
@@ -112,8 +114,7 @@ def decide(
     return Decision(tuple(desk.notices.values()), desk.severities)
 
 
-@dataclass(frozen=True, slots=True)
-class _Carrier:
+class _Carrier(msgspec.Struct, frozen=True):
     rule: Rule
     event: Event
     webhook_id: str
@@ -125,13 +126,13 @@ def _carriers(
 ) -> dict[str, list[_Carrier]]:
     """By event id, what each climb makes the rules say through it."""
     own = {(e.treasury, e.txid, e.type): e for e in events}
+    ladders = [(rule, [level_of(rung, policy.finality) for rung in rule.at]) for rule in policy.rules]
     found: dict[str, list[_Carrier]] = {}
     for climb in climbs:
         entry = climb.entry
         for carrier in _spends(policy, own, climb):
             found.setdefault(carrier.event.id, []).append(carrier)
-        for rule in policy.rules:
-            levels = [level_of(rung, policy.finality) for rung in rule.at]
+        for rule, levels in ladders:
             reached = [level for level in levels if climb.from_level < level <= entry.level]
             if not reached:
                 continue
@@ -171,6 +172,11 @@ def _spends(
             yield _Carrier(rule, event, event.id, event.type.removeprefix("tx."))
 
 
+def follows(event: Event) -> bool:
+    """Whether it also goes to whoever was told of its incident before."""
+    return event.correction or event.type == "incident.noted"
+
+
 def level_of(rung: Rung, finality: int) -> int:
     """The confirmations at which a rung is reached; N at or above finality is final."""
     match rung:
@@ -197,6 +203,10 @@ class _Desk:
             incident: {e: s for e, s in endpoints.items() if reachable is None or e in reachable}
             for incident, endpoints in told.items()
         }
+        self._types = [
+            (rule, tuple(prefix for topic in rule.on for prefix in _TYPES.get(topic, ())))
+            for rule in policy.rules
+        ]
         self.notices: dict[tuple[str, str], Notice] = {}
         self.severities: dict[str, Severity] = {}
 
@@ -234,9 +244,7 @@ class _Desk:
 
     def report(self, event: Event) -> None:
         """Events that no rung belongs to, by their type."""
-        for rule in self._policy.rules:
-            if not _matches_type(rule, event):
-                continue
+        for rule in self._by_type(event):
             severity = _louder(rule.severity, Severity.CRITICAL if event.critical else Severity.INFO)
             for endpoint in rule.send_to:
                 notice = Notice(endpoint, event.id, event, event.type, severity, (rule.name,))
@@ -269,13 +277,20 @@ class _Desk:
 
     def rate(self, event: Event) -> None:
         """The loudest rule that the event matches, told or not; what was announced is no louder than info."""
-        named = [r for r in self._policy.rules if _matches_type(r, event) or _names(self._policy, r, event)]
+        named = self._by_type(event) + [r for r in self._policy.rules if _names(self._policy, r, event)]
         if named and not event.correction and self._is_expected(event):
             self.severities[event.id] = Severity.INFO
             return
         for rule in named:
             old = self.severities.get(event.id, rule.severity)
             self.severities[event.id] = _louder(old, rule.severity)
+
+    def _by_type(self, event: Event) -> list[Rule]:
+        """The rules that listen to events of this type."""
+        found = [r for r, types in self._types if event.type.startswith(types) and _of_treasury(r, event)]
+        if event.type.startswith("balance."):
+            return [rule for rule in found if event.data.get("rule") == rule.name]  # not another's limit
+        return found
 
     def _add(self, notice: Notice) -> None:
         key = (notice.endpoint, notice.webhook_id)
@@ -344,11 +359,3 @@ def _names(policy: Policy, rule: Rule, event: Event) -> bool:
     if _matches_flow(policy, rule, event):
         return True
     return event.type not in {"tx.moved", "tx.final"} and _matches_spend(rule, event)
-
-
-def _matches_type(rule: Rule, event: Event) -> bool:
-    if event.type.startswith("balance.") and event.data.get("rule") != rule.name:
-        return False  # beyond another rule's limit
-    return _of_treasury(rule, event) and any(
-        event.type.startswith(prefix) for kind in rule.on for prefix in _TYPES.get(kind, ())
-    )

@@ -9,7 +9,7 @@ from watcher.core.known import Coin, KnownTransaction, State
 from watcher.core.meaning import nets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from watcher.bitcoin.transactions import Transaction
     from watcher.bitcoin.types import Txid
@@ -25,6 +25,7 @@ class View:
         self.seen = seen
         self.members = known.members
         self.coins = {**known.coins, **_new_coins(seen.sightings.values(), known)}
+        self._touched: dict[Txid, dict[str, list[Member]]] = {}
         self._spenders: dict[Outpoint, list[Txid]] = {}
         for txid in {**known.transactions, **seen.sightings}:
             tx = self.transaction(txid)
@@ -38,10 +39,15 @@ class View:
         sighting = self.seen.sightings.get(txid)
         return sighting.tx if sighting is not None else self.known.transactions[txid].tx
 
-    def touched(self, tx: Transaction, treasury: str) -> list[Member]:
-        """The treasury's scripts that `tx` pays or spends."""
-        members = (self.members[script] for script in nets(tx, self.members, self.coins))
-        return [member for member in members if member.treasury == treasury]
+    def touched(self, tx: Transaction) -> Mapping[str, list[Member]]:
+        """The watched scripts that `tx` pays or spends, by treasury; kept, as it is asked again and again."""
+        found = self._touched.get(tx.txid)
+        if found is None:
+            found = self._touched[tx.txid] = {}
+            for script in nets(tx, self.members, self.coins):
+                member = self.members[script]
+                found.setdefault(member.treasury, []).append(member)
+        return found
 
     def spent_scripts(self, tx: Transaction) -> list[bytes]:
         """The scripts of the known coins that `tx` spends."""
@@ -58,9 +64,10 @@ class View:
         if tx.txid in self.seen.sightings:
             return False
         readings = [
-            self.seen.readings[self.members[script].scripthash]
-            for script in nets(tx, self.members, self.coins)
-            if self.members[script].scripthash in self.seen.readings
+            self.seen.readings[member.scripthash]
+            for members in self.touched(tx).values()
+            for member in members
+            if member.scripthash in self.seen.readings
         ]
         return bool(readings) and not any(tx.txid in reading.txids for reading in readings)
 

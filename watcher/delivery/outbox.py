@@ -66,6 +66,16 @@ class Observer(Protocol):
         """Count it."""
 
 
+class Borrower(Protocol):
+    """A lane, as whoever commits something for its endpoint sees it."""
+
+    def room(self) -> int:
+        """How many deliveries it would borrow now; may be asked from the ledger's thread."""
+
+    def take(self, lease: Lease) -> None:
+        """Send what was lent."""
+
+
 async def until_set(event: asyncio.Event, seconds: float) -> None:
     """Return when the event is set or the time is over."""
     with contextlib.suppress(TimeoutError):
@@ -103,6 +113,10 @@ class Outbox:
         lane = self._lanes.get(endpoint)
         if lane is not None:
             lane.ring()
+
+    def borrower(self, endpoint: str) -> Borrower | None:
+        """Who borrows what is committed for this endpoint; None where we have no sender for it."""
+        return self._lanes.get(endpoint)
 
     def ring_all(self) -> None:
         """Something may be due at any endpoint, those included that left the config: the clock was set."""
@@ -221,6 +235,14 @@ class _Lane:
         self._look_at = 0.0
         self._bell.set()
 
+    def room(self) -> int:
+        # before it runs, what is lent is taken for what another process had in hand
+        return self._queue.wants() if self._looked is not None and self._may_send() else 0
+
+    def take(self, lease: Lease) -> None:
+        self._add(lease, self._timing.now())
+        self._bell.set()
+
     def hold(self) -> None:
         self._queue.clear()
         self.ring()
@@ -260,9 +282,12 @@ class _Lane:
             # set before the ledger is read: a bell that rings meanwhile must not be forgotten
             self._look_at = math.inf
             lease = await self._store.lease(self._endpoint, int(now * 1000), wanted)
-            self._queue.add(lease.deliveries)
-            following = math.inf if lease.next_due_ms is None else lease.next_due_ms / 1000
-            self._look_at = min(self._look_at, following, now + LOOK_SECONDS)
+            self._add(lease, now)
+
+    def _add(self, lease: Lease, now: float) -> None:
+        self._queue.add(lease.deliveries)
+        following = math.inf if lease.next_due_ms is None else lease.next_due_ms / 1000
+        self._look_at = min(self._look_at, following, now + LOOK_SECONDS)
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         while self._has_room() and self._may_send():

@@ -35,8 +35,9 @@ def baseline(connection: sqlite3.Connection, terms: Terms, at_ms: int) -> tuple[
 
 def _count(connection: sqlite3.Connection, change: Change) -> list[Event]:
     new = connection.execute(
-        """SELECT anchor_height, anchor_hash, count(*) OVER () AS scripts FROM watches
-           WHERE treasury = ? AND removed_ms IS NULL AND baselined = 0 ORDER BY anchor_height DESC LIMIT 1""",
+        # SQLite takes the hash from the row that has the highest anchor (lang_select.html, "bare columns")
+        """SELECT max(anchor_height) AS anchor_height, anchor_hash, count(*) AS scripts FROM watches
+           WHERE treasury = ? AND removed_ms IS NULL AND baselined = 0""",
         (change.treasury,),
     ).fetchone()
     ids = _whose_amount_changed(connection, change.treasury)

@@ -10,23 +10,26 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from watcher.bitcoin.types import Txid, Unconfirmed
 from watcher.core.events import Event
 from watcher.core.fiat import RateAt, no_rate
 from watcher.core.known import Flow
 from watcher.core.observation import Sighting
 from watcher.core.reconcile import reconcile
-from watcher.core.rules import Notice, Policy, decide, level_of
+from watcher.core.rules import Notice, Policy, decide, follows, level_of
 from watcher.core.rules_types import Severity
 from watcher.ledger import chain, store
 from watcher.ledger.baseline import baseline
 from watcher.ledger.expectations import Expectations
 from watcher.ledger.load import load, load_transactions
+from watcher.ledger.many import as_list
 from watcher.ledger.transactions import index_known, store_transactions, without_entry
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from watcher.bitcoin.types import ScriptHash
     from watcher.core.book import Climb
@@ -66,10 +69,13 @@ def commit(connection: sqlite3.Connection, settings: Settings, seen: Observation
            WHERE removed_ms IS NULL AND anchor_height IS NULL""",
         (seen.tip.height, seen.tip.hash),
     )
-    seen = _with_what_is_kept(connection, seen)
+    said = {**seen.pieces, **{script: reading.txids for script, reading in seen.readings.items()}}
+    listed = _listed(connection, said)
+    seen = _with_what_is_kept(connection, seen, said, [row for row in listed if not row["baselined"]])
     policy = settings.policy
     rungs = {level_of(rung, policy.finality) for rule in policy.rules for rung in rule.at} | {policy.finality}
-    outcome = reconcile(load(connection, settings.terms, seen, rungs), seen)
+    known = load(connection, settings.terms, seen, rungs)
+    outcome = reconcile(known, seen)
     store_transactions(connection, outcome, seen)
     store.store_entries(connection, outcome.entries)
     store.store_readings(connection, seen.readings.values(), seen.at_ms)
@@ -82,7 +88,10 @@ def commit(connection: sqlite3.Connection, settings: Settings, seen: Observation
         )
     counted = baseline(connection, settings.terms, seen.at_ms)
     more = tell(connection, settings, counted, (), seen.at_ms)
-    return Committed(told.events + more.events, told.endpoints | more.endpoints, _strangers(connection, seen))
+    claimed = {txid for row in listed for txid in said[row["scripthash"]] & seen.sightings.keys()}
+    # what is neither kept nor to be kept touches none of ours, by its bytes
+    strangers = claimed.difference(known.transactions, outcome.positions, outcome.rivals)
+    return Committed(told.events + more.events, told.endpoints | more.endpoints, tuple(sorted(strangers)))
 
 
 def tell(
@@ -103,7 +112,7 @@ def tell(
         settings.policy,
         events,
         climbs,
-        _told(connection, {e.incident for e in events if e.incident is not None}),
+        _told(connection, {e.incident for e in events if e.incident is not None and follows(e)}),
         lambda sequence: _recall(connection, sequence),
         Expectations(connection).recognise,
     )
@@ -125,19 +134,29 @@ def _as_begun(
     for endpoint, severity in begun.items():
         if policy.reachable is None or endpoint in policy.reachable:
             notice = told.get(endpoint) or Notice(endpoint, end.id, end, end.type, severity, ())
-            told[endpoint] = replace(notice, severity=severity)
+            told[endpoint] = structs.replace(notice, severity=severity)
     return tuple(told.values())
 
 
-def _with_what_is_kept(connection: sqlite3.Connection, seen: Observation) -> Observation:
-    """A script new to a treasury may have a past that the ledger holds already: it is not fetched again."""
-    said = _said(seen)
-    new = connection.execute(
-        """SELECT s.scripthash, s.script_pubkey, s.id, w.treasury
+def _listed(connection: sqlite3.Connection, scripts: Collection[ScriptHash]) -> list[sqlite3.Row]:
+    """Which of these scripts are on the list, and whether they were new to their treasury until now."""
+    if not scripts:
+        return []
+    return connection.execute(
+        """SELECT s.scripthash, s.script_pubkey, s.id, w.treasury, w.baselined
            FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
-           JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL WHERE w.baselined = 0""",
-        (json.dumps(list(said)),),
+           JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL""",
+        (as_list(scripts),),
     ).fetchall()
+
+
+def _with_what_is_kept(
+    connection: sqlite3.Connection,
+    seen: Observation,
+    said: Mapping[ScriptHash, frozenset[Txid]],
+    new: Collection[sqlite3.Row],
+) -> Observation:
+    """A script new to a treasury may have a past that the ledger holds already: it is not fetched again."""
     if not new:
         return seen
     index_known(connection, [(row["script_pubkey"], row["id"], said[row["scripthash"]]) for row in new])
@@ -153,11 +172,6 @@ def _with_what_is_kept(connection: sqlite3.Connection, seen: Observation) -> Obs
     return replace(seen, sightings={**seen.sightings, **kept}) if kept else seen
 
 
-def _said(seen: Observation) -> dict[ScriptHash, frozenset[Txid]]:
-    """What is on the scripts that were read, in full or in part."""
-    return {**seen.pieces, **{script: reading.txids for script, reading in seen.readings.items()}}
-
-
 def _sighting(connection: sqlite3.Connection, known: KnownTransaction) -> Sighting | None:
     if known.settled is None:
         if not known.held:
@@ -170,14 +184,16 @@ def _sighting(connection: sqlite3.Connection, known: KnownTransaction) -> Sighti
     return Sighting(known.tx, known.settled, known.trust, known.sources, known.block_time, siblings)
 
 
-def _told(connection: sqlite3.Connection, incidents: Iterable[str]) -> dict[str, dict[str, Severity]]:
+def _told(connection: sqlite3.Connection, incidents: Collection[str]) -> dict[str, dict[str, Severity]]:
     """Who was sent anything of these incidents, and how loudly."""
+    if not incidents:
+        return {}
     rank = {"info": 0, "warning": 1, "critical": 2}
     told: dict[str, dict[str, Severity]] = {}
     for row in connection.execute(
         """SELECT DISTINCT d.incident, d.endpoint, d.severity FROM json_each(?) j
            JOIN deliveries d ON d.incident = j.value""",
-        (json.dumps(sorted(incidents)),),
+        (as_list(incidents),),
     ):
         endpoints = told.setdefault(row["incident"], {})
         old = endpoints.get(row["endpoint"], Severity.INFO)
@@ -198,19 +214,3 @@ def _recall(connection: sqlite3.Connection, sequence: int) -> Event:
         flow=Flow(row["flow"]),
         data=json.loads(row["body"]),
     )
-
-
-def _strangers(connection: sqlite3.Connection, seen: Observation) -> tuple[Txid, ...]:
-    """Sighted, said to be on a script that was read, and not kept: they touch none of ours."""
-    said = _said(seen)
-    listed = connection.execute(
-        """SELECT s.scripthash FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
-           JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL""",
-        (json.dumps(list(said)),),
-    )
-    claimed = {txid for (script,) in listed for txid in said[script] & seen.sightings.keys()}
-    rows = connection.execute(
-        "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT txid FROM transactions)",
-        (json.dumps(sorted(claimed)),),
-    )
-    return tuple(Txid(row[0]) for row in rows)

@@ -31,8 +31,13 @@ class Extent:
 
 def extent(connection: sqlite3.Connection, treasury: str) -> Extent:
     """How much there may be; the ids are those of all treasuries, so it may be less."""
-    last = connection.execute("SELECT max(tx) FROM entries WHERE treasury = ?", (treasury,)).fetchone()[0]
-    low, high = connection.execute("SELECT min(block_height), max(block_height) FROM transactions").fetchone()
+    # each by the end of an index: both ends at once, or max() beside a condition, would walk through it
+    last, low, high = connection.execute(
+        "SELECT (SELECT tx FROM entries WHERE treasury = ? ORDER BY tx DESC LIMIT 1),"
+        " (SELECT min(block_height) FROM transactions WHERE block_height IS NOT NULL),"
+        " (SELECT max(block_height) FROM transactions WHERE block_height IS NOT NULL)",
+        (treasury,),
+    ).fetchone()
     return Extent(last or 0, 1 + ((high or 0) - (low or 0)) // _STEPS)
 
 

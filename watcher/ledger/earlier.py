@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from watcher.core.claims import Totals
 from watcher.ledger.queries import one_moment
+from watcher.ledger.sums import above, counted, explained
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,7 +30,8 @@ class Book:
     """A treasury's confirmed transactions summed up.
 
     `remainder` is what was there at the first complete reading (block `anchor`) and no transaction explains;
-    `changes` are by the words of `SPANS`, counted back from the tip's time, None where it is not known.
+    `changes` are by the words of `SPANS`, counted back from the tip's time, None where it is not known: from
+    the first block on whose time lies within.
     """
 
     transactions: int
@@ -65,8 +67,7 @@ class Base:
 def base_of(connection: sqlite3.Connection, treasury: str) -> Base | None:
     """What balances are reckoned from; None before the first complete reading."""
     row = connection.execute(
-        "SELECT t.confirmed, t.baselined_ms, (SELECT coalesce(sum(e.amount), 0) FROM entries e"
-        "  WHERE e.treasury = t.name AND e.state = 'confirmed') AS explained,"
+        "SELECT t.confirmed, t.baselined_ms,"
         " (SELECT json_extract(v.body, '$.anchor.height') FROM events v WHERE v.treasury = t.name"
         "  AND v.type = 'watch.baselined' ORDER BY v.sequence LIMIT 1) AS anchor"
         " FROM treasuries t WHERE t.name = ?",
@@ -74,7 +75,7 @@ def base_of(connection: sqlite3.Connection, treasury: str) -> Base | None:
     ).fetchone()
     if row is None or row["baselined_ms"] is None:
         return None
-    return Base(row["confirmed"], row["confirmed"] - row["explained"], row["anchor"] or 0)
+    return Base(row["confirmed"], row["confirmed"] - explained(connection, treasury), row["anchor"] or 0)
 
 
 def book(connection: sqlite3.Connection, treasury: str, tip_time: int) -> Book | None:
@@ -84,19 +85,14 @@ def book(connection: sqlite3.Connection, treasury: str, tip_time: int) -> Book |
         if base is None:
             return None
         remainder, anchor = base.remainder, base.anchor
-        row = connection.execute(
-            "SELECT count(*) AS n, count(*) FILTER (WHERE t.trust = 'proven') AS proven,"
-            " coalesce(sum(e.amount) FILTER (WHERE t.block_time > :day), 0) AS day,"
-            " coalesce(sum(e.amount) FILTER (WHERE t.block_time > :month), 0) AS month,"
-            " coalesce(sum(e.amount) FILTER (WHERE t.block_time > :year), 0) AS year"
-            " FROM entries e JOIN transactions t ON t.id = e.tx"
-            " WHERE e.treasury = :treasury AND e.state = 'confirmed'",
-            {"treasury": treasury} | {word: tip_time - seconds for word, seconds in SPANS.items()},
-        ).fetchone()
+        transactions, proven = counted(connection, treasury)
         began = _header_time(connection, anchor) if remainder else None
-    known = {word: not remainder or (began or tip_time) <= tip_time - s for word, s in SPANS.items()}
-    changes = {word: row[word] if known[word] else None for word in SPANS}
-    return Book(row["n"], row["proven"], remainder, anchor, changes)
+        changes: dict[str, Sats | None] = {}
+        for word, seconds in SPANS.items():
+            known = not remainder or (began or tip_time) <= tip_time - seconds
+            end = _before(connection, tip_time - seconds + 1) if known else None
+            changes[word] = None if end is None else above(connection, treasury, end)
+    return Book(transactions, proven, remainder, anchor, changes)
 
 
 def balance_at(connection: sqlite3.Connection, treasury: str, height: int) -> Sats | None:
@@ -105,12 +101,7 @@ def balance_at(connection: sqlite3.Connection, treasury: str, height: int) -> Sa
         base = base_of(connection, treasury)
         if base is None or not base.knows(height):
             return None
-        row = connection.execute(
-            "SELECT coalesce(sum(e.amount), 0) FROM entries e JOIN transactions t ON t.id = e.tx"
-            " WHERE e.treasury = ? AND e.state = 'confirmed' AND t.block_height <= ?",
-            (treasury, height),
-        ).fetchone()
-        return base.remainder + int(row[0])
+        return base.confirmed - above(connection, treasury, height)
 
 
 def day_totals(connection: sqlite3.Connection, treasury: str, day: date) -> Totals | None:
@@ -135,7 +126,11 @@ def end_of_day(connection: sqlite3.Connection, day: date) -> int | None:
 
     -1 for a day before the chain. Blocks that come later cannot change it, whatever their time.
     """
-    end = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + 86_400
+    return _before(connection, int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + 86_400)
+
+
+def _before(connection: sqlite3.Connection, end: int) -> int | None:
+    """The last height before the first block whose time is `end` or later; None: no block's is."""
     bounds = connection.execute("SELECT min(height) AS low, max(height) AS high FROM headers").fetchone()
     low, high = bounds["low"], bounds["high"]
     if low is None:

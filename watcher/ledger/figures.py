@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from watcher.core.known import Flow
 from watcher.ledger.queries import last_sequence, one_moment, outbox_counts, tip, treasuries
-from watcher.ledger.sqlite import driver
 
 if TYPE_CHECKING:
     import sqlite3
@@ -64,33 +63,21 @@ class LedgerFigures:
 
 
 def figures(connection: sqlite3.Connection, previous: LedgerFigures | None) -> LedgerFigures:
-    """The present figures, all of one moment; `previous` (of the same log) spares what has not changed.
-
-    The flows alone cost what the whole book is long: where a read may not take that long they stay as they
-    were, and the balances go on.
-    """
+    """The present figures, all of one moment; `previous` (of the same log) spares what has not changed."""
     with one_moment(connection):
         sequence = last_sequence(connection)
         unchanged = previous is not None and previous.sequence == sequence
         rows = tuple(treasuries(connection))
-        found = LedgerFigures(
+        return LedgerFigures(
             sequence=sequence,
             tip=tip(connection),
             treasuries=rows,
-            flows=previous.flows if previous else {},
+            flows=previous.flows if previous and unchanged else _flows(connection, rows),
             events=previous.events if previous and unchanged else _events(connection, previous),
             reorganizations=_reorganizations(connection),
             outbox=tuple(outbox_counts(connection)),
             conditions=_conditions(connection),
         )
-        if unchanged:
-            return found
-        try:
-            return replace(found, flows=_flows(connection, rows))
-        except driver.OperationalError:
-            if previous is None:
-                raise
-            return found
 
 
 def _flows(connection: sqlite3.Connection, rows: tuple[TreasuryRow, ...]) -> Mapping[FlowKey, FlowFigures]:
@@ -98,8 +85,8 @@ def _flows(connection: sqlite3.Connection, rows: tuple[TreasuryRow, ...]) -> Map
     known = {row.name for row in rows if row.baselined_ms is not None}
     result = {FlowKey(name, flow): FlowFigures(0, 0) for name in known for flow in Flow}
     for row in connection.execute(
-        "SELECT treasury, flow, count(*) AS transactions, sum(moved) AS sats FROM entries"
-        " WHERE state IN ('held', 'confirmed') OR pending <> 0 GROUP BY treasury, flow"
+        "SELECT treasury, flow, sum(transactions) AS transactions, sum(moved) AS sats FROM sums"
+        " GROUP BY treasury, flow"
     ):
         if row["treasury"] in known:
             key = FlowKey(row["treasury"], row["flow"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from watcher.core.instants import rfc3339_seconds
 from watcher.ledger.prices import prices_of
 from watcher.ledger.queries import PAGE_LIMIT, one_moment
+from watcher.ledger.sums import explained
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,7 +61,7 @@ class HistoryRow:
 class HistoryCursor:
     """Where a page ended, the confirmed balance there, and what the first baseline still has to tell.
 
-    `remainder` is None before the first page: it sums up the whole book and is carried, not asked again.
+    `remainder` is None before the first page and then carried: it is that of the moment it was asked at.
     """
 
     place: Place = _BEGIN
@@ -92,7 +93,7 @@ def history(connection: sqlite3.Connection, treasury: str, cursor: HistoryCursor
             return HistoryPage((), None, adds_up=True)
         remainder = cursor.remainder
         if remainder is None:
-            remainder = known["confirmed"] - _explained(connection, treasury)
+            remainder = known["confirmed"] - explained(connection, treasury)
         placed = _following(connection, treasury, cursor.place, remainder, limit + 1)
         days = {row.block_time[:10] for _, row in placed if row.block_time is not None}
         prices = prices_of(connection, days)
@@ -218,11 +219,3 @@ def _with_remainder(
     """The first baseline tells the remainder, so that it is told once."""
     first = next((place for place, row in watches if row.kind == "baseline"), None)
     return [(p, replace(row, amount_sats=remainder) if p == first else row) for p, row in watches]
-
-
-def _explained(connection: sqlite3.Connection, treasury: str) -> Sats:
-    """The part of the confirmed balance that transactions account for."""
-    row = connection.execute(
-        "SELECT coalesce(sum(amount), 0) FROM entries WHERE treasury = ? AND state = 'confirmed'", (treasury,)
-    ).fetchone()
-    return int(row[0])

@@ -11,6 +11,7 @@ import msgspec
 
 from watcher.bitcoin.transactions import TxOutput
 from watcher.bitcoin.types import BlockHash, BlockRef, Outpoint, ScriptHash, Txid
+from watcher.ledger.many import as_list, as_pairs
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,7 +64,7 @@ def kept(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[Txid, Ke
              NOT EXISTS (SELECT 1 FROM entries e
                WHERE e.tx = t.id AND e.state IN ('held', 'missing', 'confirmed'))
            FROM json_each(?) j JOIN transactions t ON t.txid = j.value""",
-        (json.dumps(list(txids)),),
+        (as_list(txids),),
     )
     result: dict[Txid, Kept] = {}
     for txid, raw, height, block_hash, displaced_by, live, fallen in rows:
@@ -126,7 +127,7 @@ def scripts_of(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[Tx
         """SELECT t.txid, s.scripthash FROM json_each(?) j JOIN transactions t ON t.txid = j.value
            JOIN touches o ON o.tx = t.id JOIN scripts s ON s.id = o.script
            JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL""",
-        (json.dumps(list(txids)),),
+        (as_list(txids),),
     )
     found: dict[Txid, set[ScriptHash]] = {}
     for txid, script in rows:
@@ -142,7 +143,7 @@ def proven_on(
         """SELECT s.scripthash, t.txid FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
            JOIN touches o ON o.script = s.id JOIN transactions t ON t.id = o.tx
            WHERE t.block_height <= ? AND t.displaced_by IS NULL AND t.trust = 'proven'""",
-        (json.dumps(list(scripthashes)), height),
+        (as_list(scripthashes), height),
     )
     proven: dict[ScriptHash, set[Txid]] = {}
     for row in rows:
@@ -154,9 +155,9 @@ def coins(connection: sqlite3.Connection, outpoints: Iterable[Outpoint]) -> dict
     """Which of these outputs pay a script that is or was watched."""
     rows = connection.execute(
         """SELECT c.txid, c.vout, c.sats, s.script_pubkey FROM json_each(?) j
-           JOIN coins c ON c.txid = j.value ->> 0 AND c.vout = j.value ->> 1
+           JOIN coins c ON c.txid = j.key AND c.vout = j.value
            JOIN scripts s ON s.id = c.script""",
-        (json.dumps(list(outpoints)),),
+        (as_pairs(outpoints),),
     )
     return {Outpoint(Txid(r["txid"]), r["vout"]): TxOutput(r["sats"], r["script_pubkey"]) for r in rows}
 
@@ -167,10 +168,10 @@ def live_spenders(
     """The unconfirmed transactions in the book that spend these."""
     rows = connection.execute(
         """SELECT DISTINCT p.txid, p.vout, t.txid AS spender FROM json_each(?) j
-           JOIN spends p ON p.txid = j.value ->> 0 AND p.vout = j.value ->> 1
+           JOIN spends p ON p.txid = j.key AND p.vout = j.value
            JOIN transactions t ON t.id = p.tx
            JOIN entries e ON e.tx = t.id AND e.state IN ('held', 'missing')""",
-        (json.dumps(list(outpoints)),),
+        (as_pairs(outpoints),),
     )
     found: dict[Outpoint, set[Txid]] = {}
     for row in rows:

@@ -17,6 +17,7 @@ from watcher.bitcoin.types import BlockHash, BlockRef, Confirmed, Outpoint, Txid
 from watcher.core.events import CORRECTIONS
 from watcher.core.known import Balance, Coin, Entry, Flow, Known, KnownTransaction, Member, State
 from watcher.core.observation import Trust
+from watcher.ledger.many import as_list, as_pairs
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,7 +34,7 @@ UNSETTLED = """SELECT tx FROM entries WHERE state IN ('held', 'missing')
 _OLDEST_UNSETTLED = """SELECT min(tx) FROM (
     SELECT min(tx) AS tx FROM entries WHERE state IN ('held', 'missing')
     UNION ALL SELECT min(id) FROM transactions WHERE displaced_by IS NOT NULL)"""
-_CORRECTIONS = json.dumps(sorted(CORRECTIONS))
+_CORRECTIONS = as_list(sorted(CORRECTIONS))
 
 # What is unsettled is loaded again with each commit until it settles, and its bytes never change.
 _parsed = lru_cache(maxsize=512)(parse_transaction)
@@ -78,7 +79,7 @@ def load_transactions(connection: sqlite3.Connection, ids: Iterable[int]) -> dic
     chosen = sorted(ids)
     if not chosen:
         return {}
-    wanted = json.dumps(chosen)
+    wanted = as_list(chosen)
     entries: dict[int, dict[str, Entry]] = {}
     for tx, *row in connection.execute(
         """SELECT e.tx, e.treasury, t.txid, e.state, e.flow, e.amount, e.moved, e.fee, e.mixed, e.incident,
@@ -126,7 +127,7 @@ def load_first_spends(connection: sqlite3.Connection, scripts: Iterable[bytes]) 
                (SELECT o.tx FROM touches o WHERE o.script = s.id AND o.spent > 0 ORDER BY o.tx LIMIT 1) AS tx
              FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value) f
            JOIN transactions t ON t.id = f.tx""",
-        (json.dumps([scripthash(script) for script in scripts]),),
+        (as_list(scripthash(script) for script in scripts),),
     )
     return {row["script_pubkey"]: Txid(row["txid"]) for row in rows}
 
@@ -145,7 +146,7 @@ def load_members(
            FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
            JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL
            WHERE w.anchor_height IS NOT NULL""",
-        (json.dumps([scripthash(script) for script in scripts]),),
+        (as_list(scripthash(script) for script in scripts),),
     )
     return {
         row["script_pubkey"]: Member(
@@ -167,7 +168,7 @@ def _sighted(connection: sqlite3.Connection, seen: Observation) -> set[int]:
         return set()
     rows = connection.execute(
         "SELECT t.id FROM json_each(?) j JOIN transactions t ON t.txid = j.value",
-        (json.dumps(list(seen.sightings)),),
+        (as_list(seen.sightings),),
     )
     return {row[0] for row in rows}
 
@@ -184,7 +185,7 @@ def _on_scripts_read(connection: sqlite3.Connection, seen: Observation) -> set[i
     rows = connection.execute(
         """SELECT DISTINCT o.tx FROM json_each(?) j CROSS JOIN scripts s ON s.scripthash = j.value
            CROSS JOIN touches o ON o.script = s.id AND o.tx >= ?""",
-        (json.dumps(list(seen.readings)), oldest),
+        (as_list(seen.readings), oldest),
     )
     return _unsettled(connection, {row[0] for row in rows})
 
@@ -197,7 +198,7 @@ def _unsettled(connection: sqlite3.Connection, ids: set[int]) -> set[int]:
         """SELECT j.value FROM json_each(?) j
            WHERE EXISTS (SELECT 1 FROM entries e WHERE e.tx = j.value AND e.state IN ('held', 'missing'))
               OR EXISTS (SELECT 1 FROM transactions t WHERE t.id = j.value AND t.displaced_by IS NOT NULL)""",
-        (json.dumps(list(ids)),),
+        (as_list(ids),),
     )
     return {row[0] for row in rows}
 
@@ -209,7 +210,7 @@ def _climbing(connection: sqlite3.Connection, height: int, rungs: list[int]) -> 
            WHERE e.state = 'confirmed' AND e.final = 0 AND e.baselined = 0 AND t.displaced_by IS NULL
              AND EXISTS (SELECT 1 FROM json_each(?) rung
                          WHERE e.level < rung.value AND rung.value <= ? - t.block_height + 1)""",
-        (json.dumps(rungs), height),
+        (as_list(rungs), height),
     )
     return {row[0] for row in rows}
 
@@ -223,12 +224,12 @@ def _with_rivals_and_descendants(
     while fresh:
         rows = connection.execute(
             "SELECT raw FROM transactions WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps(sorted(fresh)),),
+            (as_list(fresh),),
         )
         parsed = [_parsed(row["raw"]) for row in rows]
         rows = connection.execute(
             "SELECT s.tx FROM json_each(?) j JOIN spends s ON s.txid = j.value",
-            (json.dumps([tx.txid for tx in parsed]),),
+            (as_list(tx.txid for tx in parsed),),
         )
         more = ({row["tx"] for row in rows} | _spending(connection, parsed)) - found
         found |= more
@@ -248,10 +249,9 @@ def _spending(connection: sqlite3.Connection, transactions: Iterable[Transaction
 
 
 def _coins_spent(transactions: Iterable[Transaction]) -> str:
-    """For `json_each`: txids as keys, which may come twice, and outputs as values; empty if there is none."""
+    """For `json_each`; empty if there is none."""
     spent = [i.outpoint for tx in transactions if not tx.is_coinbase for i in tx.inputs]
-    pairs = [f'"{txid}":{vout}' for txid, vout in spent]
-    return f"{{{','.join(pairs)}}}" if pairs else ""
+    return as_pairs(spent) if spent else ""
 
 
 def _corrected(connection: sqlite3.Connection, incidents: set[str]) -> frozenset[str]:
@@ -260,7 +260,7 @@ def _corrected(connection: sqlite3.Connection, incidents: set[str]) -> frozenset
     rows = connection.execute(
         """SELECT DISTINCT e.incident FROM json_each(?) j JOIN events e ON e.incident = j.value
            WHERE e.type IN (SELECT value FROM json_each(?))""",
-        (json.dumps(sorted(incidents)), _CORRECTIONS),
+        (as_list(incidents), _CORRECTIONS),
     )
     return frozenset(row[0] for row in rows)
 

@@ -20,6 +20,7 @@ from watcher.ledger.queries import last_sequence
 from watcher.ledger.schema import VERSION, migrations
 from watcher.ledger.seal import break_seal, is_sealed
 from watcher.ledger.sqlite import driver, open_reader, open_still, open_writer
+from watcher.ledger.sums import add_up_aside
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,6 +68,7 @@ def open_existing(state: Path, network: Network, *, whole: bool = False) -> sqli
         try:
             check_sound(connection, path, whole=whole)
             check_network(connection, path, network)
+            add_up_aside(connection)
         except BaseException:
             connection.close()
             raise

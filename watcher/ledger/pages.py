@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from watcher.ledger.earlier import base_of
 from watcher.ledger.queries import PAGE_LIMIT, EventRow, one_moment
+from watcher.ledger.sums import above
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from watcher.bitcoin.types import Sats
 
+_ADDED_UP: Final = 50_000  # movements of the scripts on one page: about a quarter of a second
 _LOOK_BACK: Final = 2_000  # events looked through for the newest incidents
 _OF_THE_WATCHER: Final = frozenset({"watcher.canary", "watcher.test"})  # no news: they come by the clock
 
@@ -38,7 +40,10 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A script on the watch list with its provenance, and what it held; None while it is not read."""
+    """A script on the watch list with its provenance, and what it held.
+
+    `sats` is None while it is not read, or where it moved too often to be added up here (`busy`).
+    """
 
     id: int
     address: str | None
@@ -50,6 +55,7 @@ class Watched:
     licence: str | None
     since: int | None
     sats: Sats | None
+    busy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,17 @@ def movements(
             " ORDER BY t.block_height DESC, t.block_index DESC, t.id DESC LIMIT :limit",
             _place(before) | {"treasury": treasury, "limit": min(limit, PAGE_LIMIT)},
         ).fetchall()
-        # back from the present, so that the first page sums up nothing
-        later = connection.execute(
-            "SELECT coalesce(sum(e.amount), 0)"
-            " FROM transactions t CROSS JOIN entries e ON e.treasury = :treasury AND e.tx = t.id"
-            " WHERE t.block_height >= :height AND e.state = 'confirmed'"
-            " AND (t.block_height, t.block_index, t.id) >= (:height, :nth, :key)",
-            _place(before) | {"treasury": treasury},
-        ).fetchone()[0]
+        # back from the present, but for what lies behind the place in its own block
+        later = (
+            above(connection, treasury, before[0])
+            + connection.execute(
+                "SELECT coalesce(sum(e.amount), 0)"
+                " FROM transactions t CROSS JOIN entries e ON e.treasury = :treasury AND e.tx = t.id"
+                " WHERE t.block_height = :height AND e.state = 'confirmed'"
+                " AND (t.block_index, t.id) >= (:nth, :key)",
+                _place(before) | {"treasury": treasury},
+            ).fetchone()[0]
+        )
     found = []
     balance = 0 if base is None else base.confirmed - later
     for row in rows:
@@ -109,32 +118,52 @@ def unconfirmed(connection: sqlite3.Connection, treasury: str, limit: int) -> li
 def addresses(
     connection: sqlite3.Connection, treasury: str, *, after: int, limit: int, until: int
 ) -> list[Watched]:
-    """The scripts on the list, in the order of their entry, with what each held after the block `until`."""
+    """The scripts on the list, in the order of their entry, with what each held after the block `until`.
+
+    What one held is added up from its movements while those of the page are not too many for a read.
+    """
     rows = connection.execute(
-        "SELECT w.id, w.address, w.label, w.published, w.published_by, w.source, w.read, w.licence,"
-        " w.anchor_height, s.read_ms, (SELECT coalesce(sum(o.received - o.spent), 0) FROM touches o"
-        "  JOIN entries e ON e.tx = o.tx AND e.treasury = w.treasury AND e.state = 'confirmed'"
-        "  JOIN transactions t ON t.id = o.tx"
-        "  WHERE o.script = w.script AND t.block_height <= ?) AS sats"
-        " FROM watches w JOIN scripts s ON s.id = w.script"
+        "SELECT w.id, w.script, w.address, w.label, w.published, w.published_by, w.source, w.read, w.licence,"
+        " w.anchor_height, s.read_ms FROM watches w JOIN scripts s ON s.id = w.script"
         " WHERE w.treasury = ? AND w.removed_ms IS NULL AND w.id > ? ORDER BY w.id LIMIT ?",
-        (until, treasury, after, min(limit, PAGE_LIMIT)),
-    )
-    return [
-        Watched(
-            r["id"],
-            r["address"],
-            r["label"],
-            r["published"],
-            r["published_by"],
-            r["source"],
-            r["read"],
-            r["licence"],
-            r["anchor_height"],
-            None if r["read_ms"] is None else r["sats"],
+        (treasury, after, min(limit, PAGE_LIMIT)),
+    ).fetchall()
+    found = []
+    left = _ADDED_UP
+    for r in rows:
+        moved = connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM touches WHERE script = ? LIMIT ?)", (r["script"], left + 1)
+        ).fetchone()[0]
+        busy = moved > left
+        if not busy:
+            left -= moved
+        unread = r["read_ms"] is None
+        found.append(
+            Watched(
+                id=r["id"],
+                address=r["address"],
+                label=r["label"],
+                published=r["published"],
+                published_by=r["published_by"],
+                source=r["source"],
+                read=r["read"],
+                licence=r["licence"],
+                since=r["anchor_height"],
+                sats=None if unread or busy else _held(connection, treasury, r["script"], until),
+                busy=busy and not unread,
+            )
         )
-        for r in rows
-    ]
+    return found
+
+
+def _held(connection: sqlite3.Connection, treasury: str, script: int, until: int) -> Sats:
+    row = connection.execute(
+        "SELECT coalesce(sum(o.received - o.spent), 0) FROM touches o"
+        " JOIN entries e ON e.tx = o.tx AND e.treasury = ? AND e.state = 'confirmed'"
+        " JOIN transactions t ON t.id = o.tx WHERE o.script = ? AND t.block_height <= ?",
+        (treasury, script, until),
+    ).fetchone()
+    return int(row[0])
 
 
 def published(connection: sqlite3.Connection, treasury: str) -> list[Published]:
@@ -166,6 +195,18 @@ def news(connection: sqlite3.Connection, treasury: str | None, limit: int) -> li
             if len(found) == limit:
                 break
     return list(found.values())
+
+
+def list_changes(connection: sqlite3.Connection, treasury: str, limit: int) -> list[EventRow]:
+    """Each version of the watch list: the events that began or changed it, newest first."""
+    rows = connection.execute(
+        "SELECT sequence, type, at_ms, body FROM events"
+        " WHERE treasury = ? AND type IN ('watch.baselined', 'watch.added', 'watch.removed')"
+        # the plus keeps SQLite from walking the treasury's whole log for the order
+        " ORDER BY +sequence DESC LIMIT ?",
+        (treasury, min(limit, PAGE_LIMIT)),
+    )
+    return [_event(row) for row in rows]
 
 
 def incident(connection: sqlite3.Connection, name: str, limit: int) -> list[EventRow]:

@@ -7,9 +7,11 @@ plainly: a numeric rung is told when the transaction became final, since the blo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from watcher.bitcoin.types import Txid
 from watcher.core.book import Climb
@@ -169,7 +171,7 @@ class _Fold:
         rungs = {level_of(rung, self.policy.finality) for rule in self.policy.rules for rung in rule.at}
         steps = []
         for level in sorted(rung for rung in rungs if entry.level < rung < self.policy.finality):
-            before, entry = entry.level, entry._replace(level=level)
+            before, entry = entry.level, replace(entry, level=level)
             steps.append(Climb(entry, before))
         self.entries[entry.treasury, entry.txid] = entry
         return steps
@@ -186,21 +188,21 @@ class _Fold:
         before = entry.level if begun is None else begun.from_level
         match event.type:
             case "tx.seen":
-                entry = entry._replace(level=max(0, entry.level))
+                entry = replace(entry, level=max(0, entry.level))
             case "tx.confirmed":
                 confirmations = event.data["confirmations"]
                 assert isinstance(confirmations, int)
                 # told anew, after it was taken back; what was pending in a baseline was known before
                 before = 0 if old is None and _was_pending(event) else min(before, 0)
                 level = min(confirmations, self.policy.finality)
-                entry = entry._replace(level=level, confirmed_event=event.sequence)
+                entry = replace(entry, level=level, confirmed_event=event.sequence)
             case "tx.final":
-                entry = entry._replace(level=self.policy.finality, final=True)
+                entry = replace(entry, level=self.policy.finality, final=True)
             case "tx.unconfirmed":
                 before = 0
-                entry = entry._replace(level=0, final=False, confirmed_event=None)
+                entry = replace(entry, level=0, final=False, confirmed_event=None)
             case correction if correction in CORRECTIONS:
-                before, entry = max(before, 0), entry._replace(level=max(entry.level, 0))
+                before, entry = max(before, 0), replace(entry, level=max(entry.level, 0))
         self.entries[event.treasury, event.txid] = entry
         return Climb(entry, before)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 migrations = Migrations("ledger")
 
 # Kept in `PRAGMA user_version`; a file with a higher one was written by a newer program and is refused.
-VERSION: Final = 2
+VERSION: Final = 3
 
 _FIRST: Final = (
     # network, log, created_ms
@@ -258,3 +258,61 @@ def m002_provenance(db: Database) -> None:
     db.execute("ALTER TABLE watches ADD COLUMN read TEXT")
     db.execute("ALTER TABLE watches ADD COLUMN licence TEXT")
     db.execute("PRAGMA user_version = 2")
+
+
+# span: the height of a confirmed transaction through 144, -1 for the others that count (`sums.py`)
+_SUMS: Final = """CREATE TABLE sums (
+        treasury TEXT NOT NULL REFERENCES treasuries (name),
+        span INTEGER NOT NULL,
+        flow TEXT NOT NULL,
+        transactions INTEGER NOT NULL,
+        proven INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        moved INTEGER NOT NULL,
+        PRIMARY KEY (treasury, span, flow)
+    ) STRICT, WITHOUT ROWID"""
+
+
+def _add(sign: str, entry: str, tx: str, where: str) -> str:
+    """Add what an entry counts for to its sum, or take it away."""
+    return f"""INSERT INTO sums SELECT {entry}.treasury,
+      CASE {entry}.state WHEN 'confirmed' THEN coalesce({tx}.block_height, 0) / 144 ELSE -1 END,
+      {entry}.flow, {sign}1, {sign}({tx}.trust = 'proven'), {sign}{entry}.amount, {sign}{entry}.moved {where}
+      AND ({entry}.state IN ('held', 'confirmed') OR {entry}.pending <> 0)
+    ON CONFLICT (treasury, span, flow) DO UPDATE SET transactions = transactions + excluded.transactions,
+      proven = proven + excluded.proven, amount = amount + excluded.amount, moved = moved + excluded.moved;"""
+
+
+def _of_entry(sign: str, entry: str) -> str:
+    return _add(sign, entry, "t", f"FROM transactions t WHERE t.id = {entry}.tx")
+
+
+def _of_transaction(sign: str, tx: str) -> str:
+    return _add(sign, "e", tx, "FROM entries e WHERE e.tx = new.id")
+
+
+@migrations()
+def m003_sums(db: Database) -> None:
+    """What books add up to, kept by the ledger itself: whoever writes an entry cannot forget it."""
+    db.execute(_SUMS)
+    db.execute(
+        """INSERT INTO sums SELECT e.treasury,
+          CASE e.state WHEN 'confirmed' THEN coalesce(t.block_height, 0) / 144 ELSE -1 END AS span,
+          e.flow, count(*), sum(t.trust = 'proven'), sum(e.amount), sum(e.moved)
+        FROM entries e JOIN transactions t ON t.id = e.tx
+        WHERE e.state IN ('held', 'confirmed') OR e.pending <> 0 GROUP BY e.treasury, span, e.flow"""
+    )
+    db.execute(f"CREATE TRIGGER sums_entry_new AFTER INSERT ON entries BEGIN {_of_entry('', 'new')} END")
+    db.execute(f"CREATE TRIGGER sums_entry_gone AFTER DELETE ON entries BEGIN {_of_entry('-', 'old')} END")
+    db.execute(
+        f"""CREATE TRIGGER sums_entry AFTER UPDATE OF state, flow, amount, moved, pending ON entries
+        WHEN (old.state, old.flow, old.amount, old.moved, old.pending <> 0)
+          IS NOT (new.state, new.flow, new.amount, new.moved, new.pending <> 0)
+        BEGIN {_of_entry("-", "old")} {_of_entry("", "new")} END"""
+    )
+    db.execute(
+        f"""CREATE TRIGGER sums_transaction AFTER UPDATE OF block_height, trust ON transactions
+        WHEN (old.block_height, old.trust) IS NOT (new.block_height, new.trust)
+        BEGIN {_of_transaction("-", "old")} {_of_transaction("", "new")} END"""
+    )
+    db.execute("PRAGMA user_version = 3")

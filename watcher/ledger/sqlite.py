@@ -24,6 +24,10 @@ def _module() -> Any:
 
 
 driver: Final[Any] = _module()
+# Parameters of these types are bound as they are. Not told so, sqlite3 looks for an adapter of each in vain,
+# which takes longer than to insert a row (0.8 µs each).
+for _type in (bool, bytes, type(None)):
+    driver.register_adapter(_type, lambda same: same)
 VERSION: Final[str] = driver.sqlite_version
 WAL_IS_SAFE: Final = tuple(int(part) for part in VERSION.split(".")) >= (3, 51, 3)
 

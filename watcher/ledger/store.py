@@ -23,7 +23,8 @@ def store_entries(connection: sqlite3.Connection, entries: Iterable[Entry]) -> N
     connection.executemany(
         """INSERT INTO entries (treasury, tx, state, flow, amount, moved, fee, mixed, confirmed, pending,
              baselined, final, level, incident, correction, stated, confirmed_event, missing_ms)
-           SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM transactions WHERE txid = ?
+           VALUES (?, (SELECT id FROM transactions WHERE txid = ?),
+             ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (treasury, tx) DO UPDATE SET state = excluded.state, flow = excluded.flow,
              amount = excluded.amount, moved = excluded.moved, fee = excluded.fee, mixed = excluded.mixed,
              confirmed = excluded.confirmed, pending = excluded.pending, baselined = excluded.baselined,
@@ -32,9 +33,9 @@ def store_entries(connection: sqlite3.Connection, entries: Iterable[Entry]) -> N
              confirmed_event = excluded.confirmed_event, missing_ms = excluded.missing_ms""",
         [
             (
-                e.treasury, str(e.state), str(e.flow), e.amount, e.moved, e.fee, e.mixed, e.confirmed,
+                e.treasury, e.txid, str(e.state), str(e.flow), e.amount, e.moved, e.fee, e.mixed, e.confirmed,
                 e.pending, e.baselined, e.final, e.level, e.incident, e.correction, e.stated,
-                e.confirmed_event, e.missing_ms, e.txid,
+                e.confirmed_event, e.missing_ms,
             )
             for e in entries
         ],

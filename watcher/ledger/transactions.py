@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.transactions import parse_transaction
 from watcher.bitcoin.types import Confirmed, Outpoint, Txid
 from watcher.ledger.load import UNSETTLED
+from watcher.ledger.many import as_list, as_pairs
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,11 +83,17 @@ def _keep(
 def _row(sighting: Sighting, position: Confirmed | Unconfirmed | None, at_ms: int) -> tuple[object, ...]:
     block: tuple[object, ...] = (None,) * 5
     if isinstance(position, Confirmed):
-        branch = b"".join(bytes.fromhex(sibling)[::-1] for sibling in sighting.siblings)
+        # backwards twice: the siblings stay in their order, each as it was hashed
+        branch = bytes.fromhex("".join(reversed(sighting.siblings)))[::-1]
         block = (position.block.height, position.block.hash, position.index, sighting.block_time, branch)
     held = position is not None and not isinstance(position, Confirmed)
-    told = (str(sighting.trust), json.dumps(sighting.sources), at_ms)
+    told = (str(sighting.trust), _names(sighting.sources), at_ms)
     return (sighting.tx.txid, sighting.tx.stripped, *block, held, *told)
+
+
+@lru_cache(maxsize=64)
+def _names(sources: tuple[str, ...]) -> str:
+    return json.dumps(sources)
 
 
 def index_known(
@@ -105,7 +113,7 @@ def index_known(
         rows = connection.execute(
             """SELECT t.id, t.raw FROM json_each(?) j JOIN transactions t ON t.txid = j.value
                WHERE NOT EXISTS (SELECT 1 FROM coins c WHERE c.txid = t.txid AND c.script = ?)""",
-            (json.dumps(list(past)), script),
+            (as_list(past), script),
         )
         made += _coins_of(((tx, parse_transaction(raw)) for tx, raw in rows), {script_pubkey: script})
     _link(connection, made, {})
@@ -117,7 +125,7 @@ def without_entry(connection: sqlite3.Connection, treasury: str, txids: Iterable
         """SELECT t.id FROM json_each(?) j JOIN transactions t ON t.txid = j.value
            WHERE NOT EXISTS (SELECT 1 FROM entries e
              WHERE e.tx = t.id AND e.treasury = ? AND e.state <> 'left')""",
-        (json.dumps(list(txids)), treasury),
+        (as_list(txids), treasury),
     )
     return {row[0] for row in rows}
 
@@ -141,7 +149,8 @@ def _link(
     """
     if not made and not spending:
         return
-    known = _coins(connection, [coin.outpoint.txid for coin in made])
+    # a new transaction's coins are new too
+    known = _coins(connection, {coin.outpoint.txid for coin in made if coin.tx not in spending})
     new = {coin.outpoint: coin for coin in made if coin.outpoint not in known}
     connection.executemany(
         "INSERT INTO coins (txid, vout, script, sats) VALUES (?, ?, ?, ?)",
@@ -154,9 +163,9 @@ def _link(
     touches = [(coin.script, coin.tx, coin.sats, 0) for coin in new.values()]
     rows = connection.execute(
         """SELECT p.txid, p.vout, p.tx, c.script, c.sats FROM json_each(?) j
-           JOIN coins c ON c.txid = j.value ->> 0 AND c.vout = j.value ->> 1
+           JOIN coins c ON c.txid = j.key AND c.vout = j.value
            JOIN spends p ON p.txid = c.txid AND p.vout = c.vout""",
-        (json.dumps(list(new.keys() | {outpoint for outpoint, _ in spends})),),
+        (as_pairs(new.keys() | {outpoint for outpoint, _ in spends}),),
     )
     touches += [
         (script, tx, 0, sats)
@@ -175,15 +184,17 @@ def row_ids(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[str, 
     """The rows of those that are kept."""
     rows = connection.execute(
         "SELECT t.txid, t.id FROM json_each(?) j JOIN transactions t ON t.txid = j.value",
-        (json.dumps(list(txids)),),
+        (as_list(txids),),
     )
     return dict(map(tuple, rows))
 
 
-def _coins(connection: sqlite3.Connection, txids: Iterable[Txid]) -> set[tuple[str, int]]:
+def _coins(connection: sqlite3.Connection, txids: Collection[Txid]) -> set[tuple[str, int]]:
+    if not txids:
+        return set()
     rows = connection.execute(
         "SELECT c.txid, c.vout FROM json_each(?) j JOIN coins c ON c.txid = j.value",
-        (json.dumps(list(txids)),),
+        (as_list(txids),),
     )
     return set(map(tuple, rows))
 
@@ -191,6 +202,6 @@ def _coins(connection: sqlite3.Connection, txids: Iterable[Txid]) -> set[tuple[s
 def _script_ids(connection: sqlite3.Connection, scripts: Iterable[bytes]) -> dict[bytes, int]:
     rows = connection.execute(
         "SELECT s.script_pubkey, s.id FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value",
-        (json.dumps([scripthash(script) for script in scripts]),),
+        (as_list(scripthash(script) for script in scripts),),
     )
     return dict(map(tuple, rows))

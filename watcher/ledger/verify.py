@@ -15,6 +15,7 @@ from watcher.bitcoin.transactions import parse_transaction
 from watcher.bitcoin.types import Malformed
 from watcher.core.identity import log_event_id
 from watcher.ledger.logs import written_in
+from watcher.ledger.sums import ADDED_UP
 
 if TYPE_CHECKING:
     import sqlite3
@@ -191,7 +192,7 @@ def _log(connection: sqlite3.Connection, result: Verification) -> Iterator[str]:
 
 
 def _totals(connection: sqlite3.Connection, _result: Verification) -> Iterator[str]:
-    """Each book adds up to its treasury's balance, and each entry to what its scripts moved."""
+    """Each book adds up to its treasury's balance and its kept sums, each entry to what its scripts moved."""
     for row in connection.execute(
         """SELECT t.name, t.confirmed, t.pending, coalesce(sum(e.confirmed), 0) AS c,
              coalesce(sum(e.pending), 0) AS p
@@ -199,6 +200,14 @@ def _totals(connection: sqlite3.Connection, _result: Verification) -> Iterator[s
     ):
         if (row["confirmed"], row["pending"]) != (row["c"], row["p"]):
             yield f"treasury {row['name']}: its entries do not add up to its balance"
+    for row in connection.execute(
+        f"""SELECT treasury, span FROM (
+             SELECT treasury, span, flow, transactions, proven, amount, moved FROM sums UNION ALL
+             SELECT treasury, span, flow, -transactions, -proven, -amount, -moved FROM ({ADDED_UP}))
+           GROUP BY treasury, span, flow
+           HAVING sum(transactions) <> 0 OR sum(proven) <> 0 OR sum(amount) <> 0 OR sum(moved) <> 0"""  # noqa: S608 - a constant of ours
+    ):
+        yield f"treasury {row['treasury']}: span {row['span']} of its book is not what the kept sum says"
     for row in connection.execute(
         """SELECT e.treasury, x.txid, e.amount, coalesce(sum(o.received - o.spent), 0) AS now
            FROM entries e JOIN transactions x ON x.id = e.tx

@@ -8,9 +8,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from watcher.bitcoin.types import BlockRef
+from watcher.bitcoin.types import BlockRef, Confirmed
 from watcher.core.observation import Reading
-from watcher.ledger import knowledge
 from watcher.observe.complete import Complete
 from watcher.observe.facts import Facts
 from watcher.observe.heap import piling_up
@@ -99,16 +98,21 @@ class Attendant:
             rest = 0.0  # it ended because the source is not asked any more
             try:
                 await self._attend()
-            except Misbehaved as error:
-                self._watch.worth.struck(self, error)
-                self._blamed = error.reason
-                rest = REST_MISBEHAVED_SECONDS
             except SourceError as error:
-                if self.name in self._doorbells.up:
-                    self._tidings.failed(self.name, error)
-                rest = REST_SECONDS
-            # out here the error is gone, and with its frames the answer that it was raised over
+                rest = self._failed(error)
+                # its frames hold what was read, and mostly the error: only the collector would free that
+                error.__traceback__ = error.__context__ = None
             await self._rest(rest)
+
+    def _failed(self, error: SourceError) -> float:
+        """The source did not answer, or falsely; for how many seconds it is not asked then."""
+        if isinstance(error, Misbehaved):
+            self._watch.worth.struck(self, error)
+            self._blamed = error.reason
+            return REST_MISBEHAVED_SECONDS
+        if self.name in self._doorbells.up:
+            self._tidings.failed(self.name, error)
+        return REST_SECONDS
 
     async def _up(self) -> None:
         """Until the source is connected and out of quarantine."""
@@ -161,7 +165,7 @@ class Attendant:
         if rings.connected:
             self._watch.caught_up_from = max(self._watch.caught_up_from, tip.block.height)
         self.fork = await self._watch.follow(self, tip, rings.since)
-        self.dirty |= await self._watch.ledger.run(knowledge.unsettled_scripts) & self._subscribed
+        self.dirty |= self._subscribed.intersection(self._watch.listing.unsettled)
         if rings.connected or rings.sweep:
             self.dirty |= self._watch.conduct.to_look_at_again(self.name) & self._subscribed
             await self._ask(tip.block, rings.since, whole=rings.connected)
@@ -231,14 +235,14 @@ class Attendant:
         # turns are paced so that what they cost is forgiven until the next; all at once is not
         with self.source.at_leisure() if whole else nullcontext():
             statuses = await self.source.watch(scripts) if scripts else {}
-        empty: list[ScriptHash] = []
+        empty: set[ScriptHash] = set()
         busy: set[ScriptHash] = set()
         late: list[float | None] = []
         for part in _parts(list(statuses), STATUSES_A_TURN):
             for script in part:
                 status = statuses[script]
                 if self._took(script, status):
-                    empty.append(script)
+                    empty.add(script)
                 elif isinstance(status, TooBusy):
                     busy.add(script)
                 elif isinstance(status, Unavailable):
@@ -274,7 +278,7 @@ class Attendant:
         self._asks_again = asyncio.get_running_loop().call_later(seconds, ring)
 
     async def _hear_of_nothing(
-        self, scripts: Sequence[ScriptHash], moment: Moment, rung: float | None
+        self, scripts: AbstractSet[ScriptHash], moment: Moment, rung: float | None
     ) -> None:
         """Scripts whose status says that they have no history: there is nothing to ask for.
 
@@ -283,7 +287,9 @@ class Attendant:
         self.dirty.update(scripts)
         if not scripts or not moment.tip == self._watch.tip == (await self.source.tip()).block:
             return
-        for part in _parts(scripts, EMPTY_A_COMMIT):
+        # as the ledger has them: in another order each commit would write nearly every page of a long list
+        in_order = [script for script in self._watch.listing.treasuries if script in scripts]
+        for part in _parts(in_order, EMPTY_A_COMMIT):
             readings = {script: Reading(script, frozenset(), None) for script in part}
             await self._watch.hear(self, Facts(readings), moment, rung)
 
@@ -314,12 +320,14 @@ class Attendant:
             """A slice of a long history; an alarm has its turn before the next, and then it is read again.
 
             So the bell of a script that was never read, of a tip or of the timer waits for the last slice.
+            What is in no block is perhaps not in the ledger by then: with that there is no going on.
             """
             taken = await self._watch.hear(self, piece, moment, self._since)
             listing = self._watch.listing
             if not taken or not self.is_up or listing.of(self.name) is not self._subscribed:
                 return False
-            return not piece.sightings or listing.unread.issuperset(self.bell.scripts)
+            in_blocks = any(isinstance(s.position, Confirmed) for s in piece.sightings.values())
+            return not in_blocks or listing.unread.issuperset(self.bell.scripts)
 
         with pace, piling_up(), self._watch.first_reading.taking(self.name, part, self._watch.listing):
             facts = await self._watch.reader(self, take).read(

@@ -8,11 +8,14 @@ nobody has the other any more: so a story never goes back and forth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from collections.abc import Set as AbstractSet
 
     from watcher.bitcoin.types import ScriptHash, Txid
     from watcher.core.observation import Reading, Sighting, Trust
@@ -76,15 +79,19 @@ class Candidates:
         while len(self._all) > MOST or self._bytes > MOST_BYTES:
             self.forget(next(iter(self._all)))
 
+    def stand_on(self, script: ScriptHash, txids: AbstractSet[Txid]) -> None:
+        """These were shown in the script's history."""
+        for txid in txids & self._all.keys():
+            self._all[txid].scripts.add(script)
+            self._on.setdefault(script, set()).add(txid)
+
     def read(self, source: str, reading: Reading) -> list[Candidate]:
         """The source has read a script to us; those that it has shown there and does not have any more.
 
         One that nobody has any more is forgotten.
         """
         script = reading.scripthash
-        for txid in reading.txids & self._all.keys():
-            self._all[txid].scripts.add(script)
-            self._on.setdefault(script, set()).add(txid)
+        self.stand_on(script, reading.txids)
         gone = []
         for txid in self._on.get(script, set()) - reading.txids:
             held = self._all[txid]

@@ -13,6 +13,7 @@ from watcher.bitcoin.transactions import parse_transaction
 from watcher.bitcoin.types import Confirmed, Outpoint, Unconfirmed
 from watcher.core.observation import Reading, Sighting, Trust
 from watcher.ledger import knowledge
+from watcher.observe.candidates import MOST
 from watcher.observe.proving import fetch
 from watcher.observe.rivals import find_rivals
 from watcher.observe.slices import A_SLICE, slices
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from watcher.bitcoin.transactions import Transaction, TxOutput
-    from watcher.bitcoin.types import ScriptHash, Txid
+    from watcher.bitcoin.types import BlockRef, ScriptHash, Txid
     from watcher.ledger.knowledge import Kept
     from watcher.observe.follow import Fork
     from watcher.observe.our_chain import OurChain
     from watcher.observe.past import Past
     from watcher.observe.proving import Ledger, Prover
-    from watcher.sources.base import Claim, Histories, Source
+    from watcher.sources.base import Claim, Histories, Source, SourceTip
 
 MAX_PARENTS: Final = 50  # of one transaction; beyond it its fee stays unknown
 MAX_ROUNDS: Final = 8  # a parent may pay another of our scripts, whose parent may …
@@ -46,6 +47,7 @@ class Facts:
     `fallen` those that it has given up.
     `vouched` are scripts read for the first time whose history others have told alike, and who has.
     `pieces` are parts of long histories. `is_paused`: one of these is to be gone on with, from where it is.
+    `shown` are those in no block that were handed on with such a part.
     """
 
     readings: dict[ScriptHash, Reading] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Facts:
     vouched: dict[ScriptHash, tuple[str, ...]] = field(default_factory=dict)
     pieces: dict[ScriptHash, frozenset[Txid]] = field(default_factory=dict)
     is_paused: bool = False
+    shown: set[Txid] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +90,18 @@ class Reader:
         Blocks above height `fork` that the ledger knows have just left our chain.
         """
         facts = Facts()
+        unsettled: dict[Txid, bytes] = {}
         todo = set(scripthashes)
         for _ in range(MAX_ROUNDS):
             if not todo:
                 break
             more = await self._look(todo, facts, news_above)
-            more |= await self._bring_parents(facts, news_above)
-            todo = more - facts.readings.keys() - facts.unread - facts.too_busy
-        await self._investigate(facts, fork)
+            ours, unsettled = await asyncio.gather(
+                self._bring_parents(facts, news_above),
+                self.ledger.run(lambda c: knowledge.unsettled_on(c, facts.readings, fork)),
+            )
+            todo = (more | ours.keys()) - facts.readings.keys() - facts.unread - facts.too_busy
+        await self._investigate(facts, unsettled)
         return facts
 
     async def _look(
@@ -102,37 +109,55 @@ class Reader:
     ) -> set[ScriptHash]:
         """Read these; the scripts of ours that what was taken up in slices spends from."""
         answer = await self.source.histories(sorted(scripthashes))
-        steady = answer.before.block == answer.after.block == self.chain.tip
-        beside = self.fork is not None and answer.before.block == answer.after.block == self.fork.tip
+        # asked beside what the histories lead to: an alarm waits for one answer less
+        behind = asyncio.ensure_future(self.source.tip())
+        try:
+            return await self._take_in(answer, behind, facts, news_above)
+        finally:
+            behind.cancel()
+            await asyncio.gather(behind, return_exceptions=True)
+
+    async def _take_in(
+        self, answer: Histories, behind: asyncio.Future[SourceTip], facts: Facts, news_above: int
+    ) -> set[ScriptHash]:
+        """What the histories tell is so where the tip `behind` them is the one before them."""
+        ours = self.chain.tip
+
+        async def stood_at(tip: BlockRef) -> bool:
+            return answer.before.block == (await behind).block == tip
+
+        beside = self.fork is not None and await stood_at(self.fork.tip)
         claims = _claims(answer, facts)
         vouched = await self.past.vouched(claims, answer.statuses)
         more: set[ScriptHash] = set()
         news, kept = await self._news(claims, beside=beside, enough=A_SLICE if self.take else None)
-        if len(news) > A_SLICE and self.take:
+        # the ledger may have it for another script: then it is no news, and still to be counted for this one
+        first = sum(len(history) for script, history in claims.items() if script in self.past.unread)
+        if self.take and max(len(news), first) > A_SLICE:
             # where questions are counted, what all say alike is taken up before it is proven
-            trusting = steady and self.source.sweep_seconds(1) > 0
+            trusting = self.source.sweep_seconds(1) > 0 and await stood_at(ours)
             more = await self._take_up(
                 claims, answer.statuses, facts, news_above, beside=beside, trusting=trusting
             )
             if facts.is_paused:
                 facts.unread |= claims.keys()
                 return more
-            news, kept = await self._news(claims, beside=beside)
-            if sum(claim.height is not None for claim in news.values()) > A_SLICE:
-                facts.unread |= (
-                    claims.keys()
-                )  # what could not be shown slice by slice is not held at once now
+            news, kept = await self._news(claims, beside=beside, enough=A_SLICE, shown=facts.shown)
+            if len(news) > A_SLICE:  # what could not be shown slice by slice is not held at once now
+                facts.unread |= claims.keys()
                 return more
         facts.live |= {txid for txid, known in kept.items() if known.live}
         lines = sum(map(len, claims.values()))
         waiting = await aside_if_many(lines, partial(self.past.waiting, claims, vouched, news))
-        if waiting and not steady:  # it is not known of which branch they were told: to be read again
+        if waiting and not await stood_at(ours):
+            # it is not known of which branch they were told: to be read again
             facts.unread |= vouched.keys()
             claims = {script: history for script, history in claims.items() if script not in vouched}
             news = {claim.txid: claim for h in claims.values() for claim in h if claim.txid in news}
-        elif steady:
+        elif vouched and await stood_at(ours):
             facts.vouched |= vouched
         await self._sight(news, kept, waiting, facts)
+        steady = await stood_at(ours)
         for script, history in claims.items():
             # the last line is of the highest block, or of none
             last = history[-1] if history else None
@@ -146,9 +171,17 @@ class Reader:
         return more
 
     async def _news(
-        self, histories: Mapping[ScriptHash, Sequence[Claim]], *, beside: bool, enough: int | None = None
+        self,
+        histories: Mapping[ScriptHash, Sequence[Claim]],
+        *,
+        beside: bool,
+        enough: int | None = None,
+        shown: Collection[Txid] = (),
     ) -> tuple[dict[Txid, Claim], dict[Txid, Kept]]:
-        """What of it the ledger lacks or has elsewhere, and that as it has it; not all beyond `enough`."""
+        """What of it the ledger lacks or has elsewhere, and that as it has it; not all beyond `enough`.
+
+        What was `shown` may wait for others to show it too.
+        """
         news: dict[Txid, Claim] = {}
         kept: dict[Txid, Kept] = {}
         claims = chain.from_iterable(histories.values())
@@ -156,6 +189,8 @@ class Reader:
             known = await self.ledger.run(partial(_kept, claims=lines))
             for claim in lines:
                 if not self._is_news(claim, known.get(claim.txid)) or (beside and not self._is_shared(claim)):
+                    continue
+                if claim.height is None and claim.txid in shown:
                     continue
                 news[claim.txid] = claim
                 if claim.txid in known:
@@ -174,37 +209,41 @@ class Reader:
         beside: bool,
         trusting: bool,
     ) -> set[ScriptHash]:
-        """Commit what the histories have in blocks, slice by slice, one while the next is fetched.
+        """Commit what the histories have, slice by slice, one while the next is fetched.
 
-        A transaction in a block is a fact by itself, whoever else says what of its script. The first reading
-        of a script is whole with its reading alone, which comes last: who stops here begins nowhere else.
+        A transaction in a block is a fact by itself, whoever else says what of its script; one in none is
+        held until enough have shown it. The first reading of a script is whole with its reading alone, which
+        comes last: who stops here begins nowhere else.
         """
         assert self.take is not None
         ours: set[ScriptHash] = set()
+        apart: set[Txid] = set()  # for the last look, which holds no more than a slice
         committed: asyncio.Future[bool] | None = None
         try:
             for piece in slices(histories):
                 news, kept = await self._news(piece, beside=beside)
                 found = Facts(pieces={script: _txids(lines) for script, lines in piece.items()})
                 found.live |= {txid for txid, known in kept.items() if known.live}
-                waiting: dict[Txid, tuple[str, ...]] = {}
-                if trusting:
-                    vouched = {
-                        s: n
-                        for s in piece
-                        if s in self.past.unread and (n := self.past.vouchers(s, statuses[s]))
-                    }
-                    waiting = self.past.waiting(piece, vouched, news)
+                waiting = self._waiting(piece, statuses, news) if trusting else {}
                 if waiting and committed is not None:
                     await asyncio.wait([committed])  # a coin in it may be a coin of what was read before
                 there = await self._sight(news, kept, waiting, found)
                 if len(news) >= A_SLICE and not there:
                     raise Misbehaved("history", f"none of {len(news)} transactions that it tells is there")
-                ours |= await self._bring_parents(found, news_above)
                 if committed is not None and not await committed:
                     facts.is_paused = True
                     break
+                spent = await self._bring_parents(found, news_above)
+                ours |= spent.keys()
+                apart |= news.keys() - found.sightings.keys() | _in_blocks(spent, found)
+                _set_apart(found, apart)
+                if len(apart) > A_SLICE:
+                    break
                 committed = asyncio.ensure_future(self.take(found))
+                if len(facts.shown) < MOST:  # and more are not held by those who wait for others
+                    facts.shown |= {
+                        t for t, s in found.sightings.items() if isinstance(s.position, Unconfirmed)
+                    }
             facts.is_paused |= committed is not None and not await committed
         except asyncio.CancelledError:
             if committed is not None:  # it may wait for the disk, as long as that is full
@@ -214,6 +253,20 @@ class Reader:
             if committed is not None:  # it ends before anything else is asked; the first error counts
                 await asyncio.gather(committed, return_exceptions=True)
         return ours
+
+    def _waiting(
+        self,
+        piece: Mapping[ScriptHash, Sequence[Claim]],
+        statuses: Mapping[ScriptHash, str | None],
+        news: Mapping[Txid, Claim],
+    ) -> dict[Txid, tuple[str, ...]]:
+        """What of a slice may be proven later, with who vouches for it."""
+        vouched = {
+            script: names
+            for script in piece
+            if script in self.past.unread and (names := self.past.vouchers(script, statuses[script]))
+        }
+        return self.past.waiting(piece, vouched, news)
 
     async def _sight(
         self,
@@ -257,25 +310,29 @@ class Reader:
                 )
         return len(transactions)
 
-    async def _bring_parents(self, facts: Facts, news_above: int) -> set[ScriptHash]:
-        """Add to each new sighting the outputs it spends; the scripts of ours among them, not yet read."""
+    async def _bring_parents(self, facts: Facts, news_above: int) -> dict[ScriptHash, set[Txid]]:
+        """Add to each new sighting the outputs it spends; the scripts of ours among them, not yet read.
+
+        With each script the transactions that spend from it.
+        """
         wanted = await aside_if_many(len(facts.sightings), partial(_orphans, facts, news_above))
         missing = sorted({parent for parents in wanted.values() for parent in parents})
         kept = await self.ledger.run(lambda c: knowledge.kept(c, missing)) if missing else {}
         found = {txid: parse_transaction(k.raw) for txid, k in kept.items()}
         found |= await fetch(self.source, [txid for txid in missing if txid not in kept])
-        ours: set[ScriptHash] = set()
+        ours: dict[ScriptHash, set[Txid]] = {}
         for txid in wanted:
             outputs = _spent_outputs(facts.sightings[txid].tx, found)
             if outputs:
                 facts.sightings[txid] = _with_parents(facts.sightings[txid], outputs)
             unknown = {o.script_pubkey for point, o in outputs.items() if point.txid not in kept}
-            ours |= {script for script in map(scripthash, unknown) if script in self.watched}
+            for script in map(scripthash, unknown):
+                if script in self.watched:
+                    ours.setdefault(script, set()).add(txid)
         return ours
 
-    async def _investigate(self, facts: Facts, fork: int) -> None:
+    async def _investigate(self, facts: Facts, unsettled: Mapping[Txid, bytes]) -> None:
         """What is not where it was: who spends its coins now? A rival may pay strangers only."""
-        unsettled = await self.ledger.run(lambda c: knowledge.unsettled_on(c, facts.readings, fork))
         present = {txid for reading in facts.readings.values() for txid in reading.txids}
         absent = [
             parse_transaction(raw)
@@ -332,6 +389,33 @@ def _claims(answer: Histories, facts: Facts) -> dict[ScriptHash, Sequence[Claim]
             if [claim.height for claim in history[-2:]] == [None, None]:  # which come last
                 facts.unordered.add(script)
     return claims
+
+
+def _in_blocks(spent: Mapping[ScriptHash, Iterable[Txid]], facts: Facts) -> set[Txid]:
+    """Those that would be told without the coin that they spend; what is in no block waits for it anyway."""
+    return {
+        txid
+        for txid in chain.from_iterable(spent.values())
+        if isinstance(facts.sightings[txid].position, Confirmed)
+    }
+
+
+def _set_apart(facts: Facts, apart: set[Txid]) -> None:
+    """Take out these and what spends from them, which are these from now on.
+
+    Told without a parent that pays us, a transaction is a stranger's, or means something else.
+    """
+    while apart:
+        found = {
+            txid
+            for txid, sighting in facts.sightings.items()
+            if txid in apart or any(i.outpoint.txid in apart for i in sighting.tx.inputs)
+        }
+        if not found:
+            break
+        for txid in found:
+            del facts.sightings[txid]
+        apart |= found
 
 
 def _orphans(facts: Facts, news_above: int) -> dict[Txid, list[Txid]]:

@@ -82,15 +82,7 @@ class Jury:
         )
         for candidate in self._candidates.touched(told, ()):
             self._candidates.forget(candidate.txid)
-        for txid, sighting in facts.sightings.items():
-            if txid not in told:
-                # what the ledger has has lost its witnesses there
-                self._candidates.add(
-                    source, sighting, returns=txid in facts.kept, fallen=txid in facts.fallen
-                )
-        for reading in facts.readings.values():
-            for gone in self._candidates.read(source, reading):
-                self._accuse_of_phantom(source, gone)
+        self._take_down(source, facts, told)
         touched = self._candidates.touched(facts.sightings.keys(), merged)
         if not touched:
             return told
@@ -121,6 +113,20 @@ class Jury:
                 told[candidate.txid] = candidate.as_told(self._quorum().trust(candidate.sources))
                 self._candidates.forget(candidate.txid)
         return told
+
+    def _take_down(self, source: str, facts: Facts, told: Collection[Txid]) -> None:
+        """Who has shown what, and where; `told` are facts already."""
+        for txid, sighting in facts.sightings.items():
+            if txid not in told:
+                # what the ledger has has lost its witnesses there
+                self._candidates.add(
+                    source, sighting, returns=txid in facts.kept, fallen=txid in facts.fallen
+                )
+        for script, txids in facts.pieces.items():
+            self._candidates.stand_on(script, txids)
+        for reading in facts.readings.values():
+            for gone in self._candidates.read(source, reading):
+                self._accuse_of_phantom(source, gone)
 
     async def _is_fact(
         self,

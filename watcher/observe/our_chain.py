@@ -71,6 +71,8 @@ class OurChain:
             new_tip=BlockRef(start + len(raws) - 1, header_hash(raws[-1])),
             headers=tuple(raws),
             first=header_hash(raws[0]),
+            fork_time=parse_header(fork_raw).time,
+            old_tip_time=parse_header(self._raws[-1]).time,
         )
 
     def work_from(self, start: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from watcher.bitcoin.checkpoints import checkpoints
 from watcher.bitcoin.headers import PERIOD, header_hash, parse_header, validate_chunk
-from watcher.bitcoin.merkle import check_branch
+from watcher.bitcoin.merkle import Tree
 from watcher.bitcoin.transactions import parse_transaction
 from watcher.bitcoin.types import BlockRef, Confirmed, Malformed
 from watcher.core.observation import Sighting, Trust
@@ -78,6 +79,7 @@ class Prover:
         """
         proven: dict[Txid, Sighting] = {}
         headers: dict[int, Header | None] = {}
+        block: _Block | None = None
         where = [(txid, height) for txid, height in heights.items() if txid in transactions]
         for i in range(0, len(where), BATCH):
             part = where[i : i + BATCH]
@@ -91,11 +93,12 @@ class Prover:
                 header = headers[height]
                 if header is None:
                     continue
-                block = BlockRef(height, header.hash)
+                if block is None or block.header is not header:  # one tree is held: neighbours come together
+                    block = _Block(BlockRef(height, header.hash), header, Tree(header.merkle_root))
                 try:
-                    proven[txid] = self._fold(source, transactions[txid], branch, header, block)
+                    proven[txid] = _sighting(source, transactions[txid], branch, block)
                 except Malformed:
-                    sighting = await self._fold_again(source, transactions[txid], header, block)
+                    sighting = await self._fold_again(source, transactions[txid], block)
                     if sighting is not None:
                         proven[txid] = sighting
         return proven
@@ -129,38 +132,24 @@ class Prover:
             },
         )
 
-    async def _fold_again(
-        self, source: Source, tx: Transaction, header: Header, block: BlockRef
-    ) -> Sighting | None:
+    async def _fold_again(self, source: Source, tx: Transaction, block: _Block) -> Sighting | None:
         """A branch that does not fold may be one of another block at this height: a chain moves any time.
 
         Only where the source has our very block before and after a second branch of it is that one a lie.
         """
-        had = await source.headers(block.height, 1)
-        answer = (await source.branches([(tx.txid, block.height)]))[tx.txid]
+        height = block.ref.height
+        had = await source.headers(height, 1)
+        answer = (await source.branches([(tx.txid, height)]))[tx.txid]
         if isinstance(answer, SourceError):
             _unless_gone(answer)
             return None
         try:
-            return self._fold(source, tx, answer, header, block)
+            return _sighting(source, tx, answer, block)
         except Malformed as error:
-            for answered in (had, await source.headers(block.height, 1)):
-                if [header_hash(raw) for raw in answered] != [header.hash]:
+            for answered in (had, await source.headers(height, 1)):
+                if [header_hash(raw) for raw in answered] != [block.ref.hash]:
                     return None
-            raise Misbehaved("merkle", f"{tx.txid} at {block.height}: {error}") from error
-
-    def _fold(
-        self, source: Source, tx: Transaction, branch: Branch, header: Header, block: BlockRef
-    ) -> Sighting:
-        check_branch(tx, branch.index, branch.siblings, header.merkle_root)
-        return Sighting(
-            tx=tx,
-            position=Confirmed(block, branch.index),
-            trust=Trust.PROVEN,
-            sources=(source.name,),
-            block_time=header.time,
-            siblings=branch.siblings,
-        )
+            raise Misbehaved("merkle", f"{tx.txid} at {height}: {error}") from error
 
     async def _header(self, source: Source, height: int) -> Header | None:
         """Our header at `height`; None above our tip."""
@@ -189,6 +178,28 @@ class Prover:
             raise Misbehaved("headers", str(error)) from error
         await self._ledger.run(lambda c: kept_headers.keep(c, start, raws))
         return raws[height - start]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One of our chain, with what branches have shown of its tree."""
+
+    ref: BlockRef
+    header: Header
+    tree: Tree
+
+
+def _sighting(source: Source, tx: Transaction, branch: Branch, block: _Block) -> Sighting:
+    """The transaction in the block; `Malformed` where the branch does not fold."""
+    block.tree.check(tx, branch.index, branch.siblings)
+    return Sighting(
+        tx=tx,
+        position=Confirmed(block.ref, branch.index),
+        trust=Trust.PROVEN,
+        sources=(source.name,),
+        block_time=block.header.time,
+        siblings=branch.siblings,
+    )
 
 
 def _unless_gone(error: SourceError) -> None:

@@ -46,9 +46,10 @@ class Said:
         return status is not None and self._unread.get(script) == status
 
     def rang(self, scripts: AbstractSet[ScriptHash]) -> None:
-        """What it told of these is no longer so."""
-        for script in scripts & self._unread.keys():
-            del self._unread[script]
+        """What it told of these is no longer so, and a history that differs from it may be a newer one."""
+        for told in (self._unread, self._told, self._odd):
+            for script in scripts & told.keys():
+                del told[script]
 
     def moved(self) -> None:
         """A new connection, or another branch: what was told before may have been told of something else."""
@@ -62,8 +63,8 @@ class Said:
     def forget(self, scripts: Iterable[ScriptHash]) -> None:
         """They have left the list."""
         for script in scripts:
-            self.read.pop(script, None)
-            self._unread.pop(script, None)
+            for told in (self.read, self._told, self._unread, self._odd):
+                told.pop(script, None)
 
     def heard(self, facts: Facts, listing: Listing) -> None:
         """What it has read to us is taken down."""
@@ -77,7 +78,7 @@ class Said:
     def judge(self, facts: Facts) -> None:
         """`Misbehaved` where a status is again and again not the one of the history that goes with it.
 
-        Once is a race: something came between the two.
+        Once is a race: something came between the two, and rings later.
         """
         for script, reading in facts.readings.items():
             if script not in self._told:

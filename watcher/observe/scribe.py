@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.bitcoin.types import Txid
+from watcher.bitcoin.types import Confirmed, Txid
 from watcher.core.observation import Observation, Trust
 from watcher.ledger import knowledge, unproven
 from watcher.observe.facts import Facts
@@ -98,8 +98,9 @@ class Scribe:
                 pieces=facts.pieces,
             )
         )
-        if listing.past < 0:  # the first commit at a tip has anchored the list
+        if not listing.is_anchored:  # a commit at a tip has anchored the list
             listing.past = await watch.ledger.run(unproven.past)
+            listing.is_anchored = True
         if committed.events and rung is not None:
             self._detected(asyncio.get_running_loop().time() - rung)
         await self._ring_for_replaced(committed.events)
@@ -110,8 +111,10 @@ class Scribe:
             if not listing.unread:
                 listing.unread = set()  # a set that was large keeps its room
             watch.pace.did(new)
-        if any(sighting.trust is not Trust.PROVEN for sighting in facts.sightings.values()):
+        sightings = facts.sightings.values()
+        if any(isinstance(s.position, Confirmed) and s.trust is not Trust.PROVEN for s in sightings):
             watch.second_pass.begin()
+        listing.unsettled = await watch.ledger.run(knowledge.unsettled_scripts)
         return committed.strangers
 
     async def _ring_for_replaced(self, events: Iterable[Event]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from watcher.core.observation import ChainChange, Observation
@@ -32,6 +33,7 @@ from watcher.observe.testimony import Testimonies
 from watcher.observe.worth import Worth
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from watcher.bitcoin.networks import Params
@@ -47,6 +49,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HELD_IN_MEMORY: Final = 20_160  # headers: ten retarget periods, further back than any reorganisation
+
+
+def _listing(connection: sqlite3.Connection, quorum: Quorum) -> Listing:
+    made = listing(knowledge.watched(connection), unproven.past(connection), quorum)
+    made.is_anchored = not knowledge.has_unanchored(connection)
+    made.unsettled = knowledge.unsettled_scripts(connection)
+    return made
 
 
 def _monotonic() -> float:
@@ -202,7 +211,7 @@ class Watch:
         self._relisted = False  # first: what changes meanwhile is taken up by another load
         quorum = self._quorum_in_force()
         # made over there: a list of a hundred thousand would hold the loop up for 50 ms
-        made = await self.ledger.run(lambda c: listing(knowledge.watched(c), unproven.past(c), quorum))
+        made = await self.ledger.run(partial(_listing, quorum=quorum))
         before, self.listing, self.quorum = self.listing, made, quorum
         self._testimonies.forget(before.treasuries.keys() - self.listing.treasuries.keys())
         unread = self.listing.treasuries_of(self.listing.unread)
@@ -262,7 +271,7 @@ class Watch:
                 if change.old_tip == self.chain.tip:  # else another source was faster: look again
                     await self._change(attendant, change, tip, rung)
         self._has_tip = True
-        if await self.ledger.run(knowledge.has_unanchored):
+        if not self.listing.is_anchored:
             async with self._turn:
                 await self._scribe.tell(Facts())  # the tip is known: what is new on the list begins here
         return change

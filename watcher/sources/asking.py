@@ -101,5 +101,6 @@ def _read_each(
         try:
             answers.append(read(key, raw_of(reply)))
         except SourceError as error:
-            answers.append(error)
+            # its traceback would hold this list, which holds it: a ring that only the collector can free
+            answers.append(error.with_traceback(None))
     return answers

@@ -120,15 +120,14 @@ class SourceTip:
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """Whole histories read in one go, with the source's tip as it was before and after the reading.
+    """Whole histories read in one go, with the source's tip as it was before the reading.
 
-    They speak for one moment only where `before` and `after` are the same block. Each value is the
-    history in the source's order (confirmed first), or the error that this one script met.
+    They speak for one moment only where it is the same block when it is asked for behind them. Each value is
+    the history in the source's order (confirmed first), or the error that this one script met.
     `statuses` has Electrum's status hash of each history that came.
     """
 
     before: SourceTip
-    after: SourceTip
     histories: Mapping[ScriptHash, Sequence[Claim] | SourceError]
     statuses: Mapping[ScriptHash, str | None]
 

@@ -50,9 +50,9 @@ class ElectrumSource:
 
     `clock` gives Unix seconds, `draw` a number in [0, 1). `charges` says that the server may have ElectrumX's
     default cost limits, as one that is not one's own has; `budget` has (requests, seconds) that hold at once.
-    While disconnected every question raises `Unavailable` at once. `histories` frames the reading by the tip
-    the server told last before it and the tip it tells afterwards: a batch does not frame, since servers
-    answer its parts side by side.
+    While disconnected every question raises `Unavailable` at once. `histories` come with the tip that the
+    server told last before them; the one behind them is asked for when they are there: a batch does not
+    frame, since servers answer its parts side by side.
     """
 
     announces = True
@@ -184,18 +184,20 @@ class ElectrumSource:
         before = session.tip or await self._tip(session)
         told = await self._histories.read(session, scripthashes)
         raise_if_none_came(told)
-        after = await self._tip(session)
-        highest = max(before.block.height, after.block.height)
+        tops = {s: _top(answer[0]) for s, answer in told.items() if not isinstance(answer, SourceError)}
+        highest = before.block.height
+        if max(tops.values(), default=0) > highest:
+            highest = max(highest, (await self._tip(session)).block.height)
         histories: dict[ScriptHash, Sequence[Claim] | SourceError] = {}
         statuses: dict[ScriptHash, str | None] = {}
         for script, answer in told.items():
             if isinstance(answer, SourceError):
                 histories[script] = answer
-            elif _reaches_beyond(highest, answer[0]):
+            elif tops[script] > highest:  # without blame: it may have indexed a block not yet announced
                 histories[script] = Unavailable("a history that goes beyond the tip")
             else:
                 histories[script], statuses[script] = answer
-        return Histories(before, after, histories, statuses)
+        return Histories(before, histories, statuses)
 
     async def transactions(self, txids: Sequence[Txid]) -> Mapping[Txid, bytes | SourceError]:
         """Raw transactions, not yet hashed by anyone."""
@@ -305,10 +307,9 @@ class _Probe:
             self._failed = 0 if answered else self._failed + 1
 
 
-def _reaches_beyond(highest: int, claims: Sequence[Claim]) -> bool:
-    """Refused without blame: a server may have indexed a block that it has not yet announced."""
-    tops = (claim.height for claim in reversed(claims) if claim.height is not None)  # the highest comes first
-    return next(tops, 0) > highest
+def _top(claims: Sequence[Claim]) -> int:
+    """The height of the highest, which comes last of those in a block."""
+    return next((claim.height for claim in reversed(claims) if claim.height is not None), 0)
 
 
 def _read_status(_scripthash: ScriptHash, raw: msgspec.Raw) -> str | None:

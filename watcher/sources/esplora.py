@@ -20,7 +20,7 @@ from watcher.sources.names import Names
 from watcher.sources.rest import Asking, Rest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from watcher.bitcoin.networks import Network
@@ -154,18 +154,20 @@ class EsploraSource:
         line = self._open()
         before = await line.tip()
         readings = await self._read(line, scripthashes)
-        after = await line.tip()
-        highest = max(before.block.height, after.block.height)
+        tops = {s: _top(one.claims) for s, one in readings.items() if not isinstance(one, SourceError)}
+        highest = before.block.height
+        if max(tops.values(), default=0) > highest:
+            highest = max(highest, (await line.tip()).block.height)
         histories: dict[ScriptHash, tuple[Claim, ...] | SourceError] = {}
         statuses: dict[ScriptHash, str | None] = {}
         for script, reading in readings.items():
             if isinstance(reading, SourceError):
                 histories[script] = reading
-            elif any(claim.height is not None and claim.height > highest for claim in reading.claims):
+            elif tops[script] > highest:
                 histories[script] = Unavailable("a history that goes beyond the tip")
             else:
                 histories[script], statuses[script] = reading.claims, reading.status
-        return Histories(before, after, histories, statuses)
+        return Histories(before, histories, statuses)
 
     async def transactions(self, txids: Sequence[Txid]) -> Mapping[Txid, bytes | SourceError]:
         """Raw transactions, not yet hashed by anyone."""
@@ -220,6 +222,10 @@ class EsploraSource:
         if self._line is None:
             raise Unavailable("not connected")
         return self._line
+
+
+def _top(claims: Iterable[Claim]) -> int:
+    return max((claim.height for claim in claims if claim.height is not None), default=0)
 
 
 def _part(answer: T | SourceError, part: Callable[[T], str | None]) -> str | SourceError | None:

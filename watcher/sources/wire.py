@@ -46,6 +46,7 @@ _HEX64: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 _SHORT: Final = 100_000  # bytes: 64 siblings are 5 kB, and everything but lists of entries is shorter
 _LONG: Final = 1_000  # lines of a history
 _MAX_SIBLINGS: Final = 64  # bounds the list; how deep a tree can be is said where the branch is folded
+_Hash = Annotated[str, msgspec.Meta(min_length=64, max_length=64)]
 
 
 class _Tip(msgspec.Struct, gc=False):
@@ -66,7 +67,7 @@ class _Entry(msgspec.Struct, gc=False):
 
 
 class _Branch(msgspec.Struct):
-    merkle: list[str]
+    merkle: Annotated[list[_Hash], msgspec.Meta(max_length=_MAX_SIBLINGS)]
     pos: _Height
     block_height: _Height
 
@@ -203,7 +204,8 @@ def read_branch(raw: msgspec.Raw, height: int) -> Branch:
     told = _decoded(_BRANCH, raw, "branch")
     if told.block_height != height:
         raise Misbehaved("branch", "a branch in another block than the one asked about")
-    if len(told.merkle) > _MAX_SIBLINGS or not all(_HEX64(sibling) for sibling in told.merkle):
+    digits = "".join(told.merkle)
+    if _unhex(digits, "branch").hex() != digits:  # upper case
         raise Misbehaved("branch", "a branch that is no short list of hashes")
     return Branch(told.pos, tuple(told.merkle))
 

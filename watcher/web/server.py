@@ -22,7 +22,6 @@ from watcher.web.document import openapi
 from watcher.web.guesses import GUESSES, Guesses
 from watcher.web.metrics import MetricsPage
 from watcher.web.page import render
-from watcher.web.page.figures import BOOKS, Books
 from watcher.web.problem import ApiError, response
 from watcher.web.routes import ROUTES, Route
 from watcher.web.sockets import forget, listen_unix
@@ -93,7 +92,6 @@ def application(
     app[METRICS] = page
     app[DOOR] = door
     app[STREAMS] = Streams(limits)
-    app[BOOKS] = Books()
     app[GUESSES] = Guesses(monotonic)
     app[CONNECTIONS] = connections
     app.on_shutdown.append(close_streams)

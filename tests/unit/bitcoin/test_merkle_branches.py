@@ -1,18 +1,24 @@
 """Merkle branches of real blocks, and the two known ways to lie with one."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from watcher.bitcoin.hashing import display, sha256d
-from watcher.bitcoin.merkle import MAX_DEPTH, check_branch, fold
+from watcher.bitcoin.merkle import MAX_DEPTH, Tree, check_branch, fold
 from watcher.bitcoin.transactions import Transaction, parse_transaction
-from watcher.bitcoin.types import Malformed
+from watcher.bitcoin.types import Malformed, Txid
 
 # a transaction of one input and one output, up to the output's script
 ONE_OUTPUT = bytes.fromhex("0100000001" + "11" * 32 + "0000000000ffffffff01" + "00" * 8)
+LEAF = parse_transaction(ONE_OUTPUT + b"\x03" + b"\x51" * 3 + bytes(4))
 
 
 def row_above(row: list[str]) -> list[str]:
@@ -35,6 +41,27 @@ def tree(leaves: list[str]) -> tuple[str, list[list[str]]]:
             branch.append(row[sibling] if sibling < len(row) else row[-1])
         row = row_above(row)
     return row[0], branches
+
+
+def a_leaf(txid: str) -> Transaction:
+    """Some transaction, as if it had this id."""
+    return replace(LEAF, txid=Txid(txid))
+
+
+@contextmanager
+def calls_of(function: Callable[..., Any]) -> Iterator[list[None]]:
+    """As many items as it is called meanwhile."""
+    found: list[None] = []
+
+    def look(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            found.append(None)
+
+    sys.setprofile(look)
+    try:
+        yield found
+    finally:
+        sys.setprofile(None)
 
 
 def root_or_refusal(txid: str, index: int, siblings: list[str]) -> str:
@@ -138,6 +165,46 @@ def test_every_leaf_of_every_tree_folds_to_its_root_at_its_index_only(leaves: li
         assert fold(leaf, index, branch) == root
         for wrong in set(range(1 << len(branch))) - {index}:
             assert root_or_refusal(leaf, wrong, branch) != root
+
+
+@given(
+    leaves=st.lists(st.binary(min_size=32, max_size=32).map(bytes.hex), min_size=1, max_size=9, unique=True),
+    order=st.randoms(use_true_random=False),
+)
+def test_a_tree_that_was_partly_shown_takes_what_folds_to_its_root_and_nothing_else(
+    leaves: list[str], order: Any
+) -> None:
+    root, branches = tree(leaves)
+    told = [(leaf, index, branch) for index, (leaf, branch) in enumerate(zip(leaves, branches, strict=True))]
+    lies = [
+        (leaf, at, [*branch[:level], other, *branch[level + 1 :]])
+        for leaf, index, branch in told
+        for level in range(len(branch))
+        for other in {root, *leaves, *branch}
+        for at in {index, index ^ 1, 0}
+    ]
+    lies += [(leaf, at, branch[:-1]) for leaf, at, branch in told] + [
+        (leaf, at, [*branch, root]) for leaf, at, branch in told
+    ]
+    everything = told + lies
+    order.shuffle(everything)
+    partly = Tree(root)
+    for leaf, index, branch in everything:
+        if root_or_refusal(leaf, index, branch) == root:
+            partly.check(a_leaf(leaf), index, branch)
+        else:
+            with pytest.raises(Malformed):
+                partly.check(a_leaf(leaf), index, branch)
+
+
+def test_neighbours_in_a_block_are_shown_with_two_hashes_each() -> None:
+    leaves = [f"{number:064x}" for number in range(1, 513)]
+    root, branches = tree(leaves)
+    one = Tree(root)
+    with calls_of(sha256d) as hashed:
+        for index, (leaf, branch) in enumerate(zip(leaves, branches, strict=True)):
+            one.check(a_leaf(leaf), index, branch)
+    assert len(hashed) <= 2 * len(leaves)
 
 
 def test_a_repeated_node_to_the_right_is_legal_and_to_the_left_is_a_lie() -> None:

@@ -273,6 +273,7 @@ ENGLISH: Final = Catalogue(
         "old_tip": "Tip before",
         "new_tip": "Tip now",
         "height": "height",
+        "time": "time",
         "hash": "hash",
         "source": "Source",
         "endpoint": "Endpoint",

@@ -274,6 +274,7 @@ SPANISH: Final = Catalogue(
         "old_tip": "Punta anterior",
         "new_tip": "Punta actual",
         "height": "altura",
+        "time": "hora",
         "hash": "hash",
         "source": "Fuente",
         "endpoint": "Destino",

@@ -28,7 +28,7 @@ _STYLE: Final = (
     ".axis{stroke:#c3c8d0}.claim{fill:none;stroke:#1d5fb4;stroke-width:2}"
     "@media (prefers-color-scheme:dark){text{fill:#b4bcc8}.line{stroke:#f7a93b}.area{fill:#f7a93b}"
     ".in{fill:#5bd28a}.out{fill:#ff8a80}.axis{stroke:#3d4552}.claim{stroke:#7fb4ff}}"
-    "@media (max-width:500px){text{font-size:22px}}"  # the width at which the picture is shown
+    "@media (max-width:500px){text{font-size:26px}}"  # the width at which the picture is shown
 )
 # the one style block is allowed by its hash, and nothing else
 CSP: Final = (
@@ -104,6 +104,8 @@ def chart(course: Sequence[Point], until: int, marks: Sequence[Mark], *, title: 
     shown = list(_thinned(course, scale))
     _line(svg, shown, scale)
     _flows(svg, shown, scale)
+    if marks:
+        _text(svg, WIDTH - _RIGHT, _TOP - 8, f"\N{WHITE DIAMOND} {words('chart_claim')}", "end")
     for mark in marks:
         x, y = scale.x(mark.time), scale.y(mark.sats)
         diamond = SubElement(svg, "path", {"class": "claim", "d": f"M{x - 6:.1f} {y:.1f}l6 -6 6 6 -6 6z"})

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-
 from watcher.core import claims as judged
 from watcher.core.claims import Holds, Mismatched, Totals
 from watcher.ledger import earlier, pages
-from watcher.ledger.queries import last_sequence
 from watcher.ledger.totals import judged_by
 from watcher.web.page.terms import TreasuryTerms
 
@@ -73,30 +70,6 @@ class Card:
         return bool(self.row.scripts) and self.row.baselined_ms is None
 
 
-class Books:
-    """The sums of each treasury as they were last worked out: while nothing happens they cost nothing.
-
-    Only the ledger's reading thread uses it.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[int, int], Book | None]] = {}
-
-    def book(self, connection: sqlite3.Connection, treasury: str, tip: TipRow | None) -> Book | None:
-        """The sums now; None before the first complete reading."""
-        if tip is None:
-            return None
-        state = (last_sequence(connection), tip.time)
-        known = self._known.get(treasury)
-        if known is None or known[0] != state:
-            known = (state, earlier.book(connection, treasury, tip.time))
-            self._known[treasury] = known
-        return known[1]
-
-
-BOOKS: Final[web.AppKey[Books]] = web.AppKey("books")
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a card is to show: in whose words, what of the daemon's present, and at which moment."""
@@ -104,7 +77,6 @@ class Asked:
     terms: PageTerms
     stale: Mapping[str, Sequence[str]]
     tip: TipRow | None
-    books: Books
     first: Mapping[str, Sequence[SourceFigure]]
     at: Moment | None = None
 
@@ -115,7 +87,7 @@ def card(connection: sqlite3.Connection, row: TreasuryRow, asked: Asked) -> Card
     reasons = tuple(asked.stale.get(row.name, ()))
     if asked.at is None:
         confirmed, pending = row.confirmed, row.pending
-        found = asked.books.book(connection, row.name, asked.tip)
+        found = None if asked.tip is None else earlier.book(connection, row.name, asked.tip.time)
     else:
         confirmed, pending, found = earlier.balance_at(connection, row.name, asked.at.height), None, None
     present = None if row.confirmed is None else Totals(row.confirmed, row.confirmed)

@@ -15,7 +15,7 @@ from watcher.web import moments
 from watcher.web.backend import BACKEND
 from watcher.web.page import chart as charts
 from watcher.web.page import render
-from watcher.web.page.figures import BOOKS, ROWS, Asked, card
+from watcher.web.page.figures import ROWS, Asked, card
 from watcher.web.page.told import Teller
 from watcher.web.page.words import Words
 from watcher.web.problem import bad_request, not_found
@@ -93,13 +93,13 @@ async def home(request: web.Request) -> web.Response:
     snapshot = await backend.snapshot()
     rows, stale = snapshot.ledger.treasuries, {s.treasury: s.reasons for s in snapshot.stale}
     tell = teller(backend, rows)
-    terms, books = backend.page, request.app[BOOKS]
+    terms = backend.page
     first = await _first_readings(backend, rows)
 
     def work(connection: sqlite3.Connection) -> dict[str, Any]:
         with queries.one_moment(connection):
             tip = queries.tip(connection)
-            asked = Asked(terms, stale, tip, books, first)
+            asked = Asked(terms, stale, tip, first)
             return {
                 "cards": [card(connection, row, asked) for row in rows],
                 "news": [tell.tell(row) for row in pages.news(connection, None, _NEWS)],
@@ -120,7 +120,7 @@ async def treasury_page(request: web.Request) -> web.Response:
     present = await _present(backend)
     row = _named(present.rows, name)
     tell = teller(backend, present.rows)
-    terms, books = backend.page, request.app[BOOKS]
+    terms = backend.page
     first = await _first_readings(backend, [row] if at is None else [])
 
     def work(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -131,13 +131,14 @@ async def treasury_page(request: web.Request) -> web.Response:
             height = _BEHIND if moment is None else moment.height
             watched = pages.addresses(connection, name, after=after, limit=ROWS + 1, until=height)
             return {
-                "card": card(connection, row, Asked(terms, present.stale, tip, books, first, moment)),
+                "card": card(connection, row, Asked(terms, present.stale, tip, first, moment)),
                 "at": moment,
                 "tip": tip,
                 "watched": watched if terms.addresses else [],
                 "unconfirmed": [] if at or before else pages.unconfirmed(connection, name, ROWS),
                 "movements": pages.movements(connection, name, place, ROWS + 1),
                 "news": [tell.tell(e) for e in pages.news(connection, name, _NEWS)] if at is None else [],
+                "versions": [tell.tell(e) for e in pages.list_changes(connection, name, ROWS)],
                 "cursor": f"{queries.log_id(connection)}:{queries.last_sequence(connection)}",
             }
 
@@ -162,13 +163,13 @@ async def chart(request: web.Request) -> web.Response:
     row = _named(present.rows, name)
     terms = backend.page.treasuries.get(name)
     claims = () if terms is None else terms.claims
-    words, books = Words(backend.page.lang), request.app[BOOKS]
+    words = Words(backend.page.lang)
 
     def outline(connection: sqlite3.Connection) -> _Outline:
         with queries.one_moment(connection):
             moment = None if at is None else moments.resolve(connection, [row], at)
             tip = queries.tip(connection)
-            found = books.book(connection, name, tip)
+            found = None if tip is None else earlier.book(connection, name, tip.time)
             end = (0 if tip is None else tip.time) if moment is None else moment.time
             return _Outline(
                 None if moment is None else moment.height,

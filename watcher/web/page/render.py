@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import resources
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from watcher.core.instants import rfc3339, rfc3339_seconds
 from watcher.delivery.texts.facts import clean
@@ -33,6 +34,7 @@ CSP: Final = (
 _THIN: Final = "\u202f"  # a narrow space that does not break: groups digits in every language
 _NOTHING: Final = Markup("\N{EN DASH}")
 _YEAR: Final = 31_536_000
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,12 @@ def mined(seconds: int | None) -> Markup:
     return Markup('<time datetime="{}">{} {}</time>').format(text, text[:10], text[11:16])
 
 
+def day(value: object) -> Markup:
+    """A day, not to be broken at its hyphens; whatever else stands in its place as it is, cleaned."""
+    text = clean(str(value))
+    return Markup('<span class="day">{}</span>').format(text) if _DAY.fullmatch(text) else escape(text)
+
+
 def linked(url: str | None) -> str | None:
     """An address to link to; None for what a browser might run."""
     return url if url and url.lower().startswith(("https://", "http://")) else None
@@ -100,7 +108,8 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters |= {
-    "btc": grouped, "bdi": isolated, "when": when, "mined": mined, "linked": linked, "clean": clean,
+    "btc": grouped, "bdi": isolated, "when": when, "mined": mined, "day": day, "linked": linked,
+    "clean": clean,
 }  # fmt: skip
 
 
@@ -189,8 +198,9 @@ async def problem_page(request: web.Request, problem: ApiError) -> web.Response:
     # what people meet by the page's own links and fields is told in its language
     kind = f"problem_{problem.kind}"
     told = words(kind) if words.has(kind) else None
+    login = problem.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     answer = await page(
-        request, "problem.html", problem.status, title=title, told=told, detail=problem.detail
+        request, "problem.html", problem.status, title=title, told=told, detail=problem.detail, login=login
     )
     # without the challenge: a browser would put its own window before the page that says where to log in
     answer.headers.update({k: v for k, v in (problem.headers or {}).items() if k != "WWW-Authenticate"})

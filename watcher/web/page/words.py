@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from markupsafe import Markup
+
 from watcher.web.page.words_en import ENGLISH
 from watcher.web.page.words_es import SPANISH
 
@@ -21,8 +23,11 @@ class Words:
     lang: str
 
     def __call__(self, key: str, **values: object) -> str:
-        """The text with these values put in."""
-        return CATALOGUES[self.lang][key].format_map(values)
+        """The text with these values put in; with one that is markup it is markup, the others escaped."""
+        text = CATALOGUES[self.lang][key]
+        if any(isinstance(value, Markup) for value in values.values()):
+            text = Markup(text)  # noqa: S704 - the catalogues are ours
+        return text.format_map(values)
 
     def has(self, key: str) -> bool:
         """Whether there is a text of that key."""
