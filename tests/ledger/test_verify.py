@@ -89,6 +89,23 @@ def test_what_a_transaction_does_to_a_script_that_its_bytes_do_not_name_is_found
     ]
 
 
+def test_of_transactions_in_one_block_the_one_whose_branch_was_changed_is_found() -> None:
+    world, eye = watched()
+    owned(world, eye, OURS[0], OURS[1], OURS[0])
+    rows = eye.connection.execute(
+        "SELECT txid, branch FROM transactions WHERE block_height = ?", (world.tip.height,)
+    ).fetchall()
+    assert len(rows) == 3
+    change = "UPDATE transactions SET branch = ? WHERE txid = ?"
+    for txid, branch in rows:
+        for at in range(0, len(branch), 32):  # the upper items are those of its neighbours too
+            eye.connection.execute(change, (branch[:at] + bytes(32) + branch[at + 32 :], txid))
+            (failure,) = verify(eye.connection).failures
+            assert failure.startswith(f"transaction {txid}: ")
+        eye.connection.execute(change, (branch, txid))
+    assert verify(eye.connection).failures == []
+
+
 def test_while_added_addresses_are_read_the_rest_of_the_ledger_is_good() -> None:
     world, eye = watched(OURS[0])
     ((coin, sats),) = owned(world, eye, OURS[0])

@@ -107,6 +107,17 @@ def test_an_address_that_spent_before_it_was_watched_has_no_first_spend_any_more
     assert (told.type, told.data["first_spend"]) == ("tx.seen", False)
 
 
+def test_a_coin_that_comes_and_goes_between_two_looks_is_not_the_first_if_its_address_spent_before() -> None:
+    world, eye, paid = funded(rule(Topic.FIRST_SPEND))
+    world.mine([spend(world, paid[0])])
+    eye.look()
+    coin, sats = strange_coin(world)
+    comes = send(world, [coin], (sats - 100, OURS[0]))
+    goes = spend(world, comes)
+    told = eye.hear(comes, goes)
+    assert [(e.txid, e.data["first_spend"]) for e in told] == [(comes.txid, False), (goes.txid, False)]
+
+
 def test_coins_that_lay_long_are_told_once_and_their_correction_too() -> None:
     world, eye, paid = funded(rule(Topic.DORMANT, days=1_000))
     eye.now_ms += 999 * 86_400_000

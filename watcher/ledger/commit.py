@@ -76,7 +76,7 @@ def commit(connection: sqlite3.Connection, settings: Settings, seen: Observation
     rungs = {level_of(rung, policy.finality) for rule in policy.rules for rung in rule.at} | {policy.finality}
     known = load(connection, settings.terms, seen, rungs)
     outcome = reconcile(known, seen)
-    store_transactions(connection, outcome, seen)
+    store_transactions(connection, outcome, seen, known.transactions.keys())
     store.store_entries(connection, outcome.entries)
     store.store_readings(connection, seen.readings.values(), seen.at_ms)
     store.store_balances(connection, outcome.balances, seen.at_ms)

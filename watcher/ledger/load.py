@@ -21,7 +21,7 @@ from watcher.ledger.many import as_list, as_pairs
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from watcher.bitcoin.transactions import Transaction
     from watcher.core.known import Terms
@@ -58,8 +58,14 @@ def load(connection: sqlite3.Connection, terms: Terms, seen: Observation, rungs:
         coins=coins,
         transactions=transactions,
         corrected=_corrected(connection, incidents),
-        first_spends=load_first_spends(connection, members),
+        first_spends=load_first_spends(connection, members) if _spends_ours(everything, coins) else {},
     )
+
+
+def _spends_ours(transactions: Collection[Transaction], coins: Mapping[Outpoint, Coin]) -> bool:
+    """Whether one of these spends one of these coins, or what another of these makes."""
+    made = {tx.txid for tx in transactions}
+    return bool(coins) or any(spent.outpoint.txid in made for tx in transactions for spent in tx.inputs)
 
 
 def last_sequence(connection: sqlite3.Connection) -> int:

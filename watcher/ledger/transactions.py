@@ -31,24 +31,32 @@ class _Coin(NamedTuple):
     sats: Sats
 
 
-def store_transactions(connection: sqlite3.Connection, outcome: Outcome, seen: Observation) -> None:
-    """Each sighted transaction that matters, where it is now, and where the others are no longer."""
+def store_transactions(
+    connection: sqlite3.Connection, outcome: Outcome, seen: Observation, kept: Collection[Txid]
+) -> None:
+    """Each sighted transaction that matters, where it is now, and where the others are no longer.
+
+    `kept` has those of them that the ledger held before.
+    """
     placed = {txid: position for txid, position in outcome.positions.items() if position is not None}
     sighted = sorted(placed, key=lambda txid: not isinstance(placed[txid], Confirmed))
     rivals = (outcome.rivals - outcome.positions.keys()) & seen.sightings.keys()
-    _keep(connection, [seen.sightings[txid] for txid in [*sighted, *sorted(rivals)]], placed, seen.at_ms)
-    connection.executemany(
-        """UPDATE transactions SET held = 0, displaced_by = NULL, block_height = NULL,
-           block_hash = NULL, block_index = NULL, block_time = NULL, branch = NULL
-           WHERE txid = ?""",
-        [(txid,) for txid, position in outcome.positions.items() if position is None],
-    )
+    found = [seen.sightings[txid] for txid in [*sighted, *sorted(rivals)]]
+    _keep(connection, found, placed, kept, seen.at_ms)
+    if gone := outcome.positions.keys() - placed.keys():
+        connection.execute(
+            """UPDATE transactions SET held = 0, displaced_by = NULL, block_height = NULL,
+               block_hash = NULL, block_index = NULL, block_time = NULL, branch = NULL
+               WHERE txid IN (SELECT value FROM json_each(?))""",
+            (as_list(gone),),
+        )
 
 
 def _keep(
     connection: sqlite3.Connection,
     sightings: Collection[Sighting],
     placed: Mapping[Txid, Confirmed | Unconfirmed],
+    kept: Collection[Txid],
     at_ms: int,
 ) -> None:
     """Keep them, at their place if they have one.
@@ -57,8 +65,6 @@ def _keep(
     """
     if not sightings:
         return
-    txids = [sighting.tx.txid for sighting in sightings]
-    kept = row_ids(connection, txids)
     connection.executemany(
         """INSERT INTO transactions (txid, raw, block_height, block_hash, block_index, block_time, branch,
              held, trust, sources, first_seen_ms)
@@ -73,7 +79,7 @@ def _keep(
             if sighting.tx.txid in placed or sighting.tx.txid not in kept
         ],
     )
-    ids = kept if len(kept) == len(txids) else row_ids(connection, txids)
+    ids = row_ids(connection, [sighting.tx.txid for sighting in sightings])
     paid = {output.script_pubkey for sighting in sightings for output in sighting.tx.outputs}
     scripts = _script_ids(connection, paid)
     made = _coins_of(((ids[s.tx.txid], s.tx) for s in sightings), scripts)

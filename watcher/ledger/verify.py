@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from watcher.bitcoin.headers import header_hash, parse_header
-from watcher.bitcoin.merkle import check_branch
+from watcher.bitcoin.merkle import Tree
 from watcher.bitcoin.transactions import parse_transaction
 from watcher.bitcoin.types import Malformed
 from watcher.core.identity import log_event_id
@@ -19,7 +20,9 @@ from watcher.ledger.sums import ADDED_UP
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from watcher.bitcoin.headers import Header
 
 LIMITS: Final = (
     "That every transaction of these scripts is recorded: histories are complete by their sources' word.",
@@ -71,8 +74,10 @@ def _transactions(connection: sqlite3.Connection, result: Verification) -> Itera
         """SELECT t.*, h.raw AS header FROM transactions t
            LEFT JOIN headers h ON h.height = t.block_height ORDER BY t.id"""
     )
+    # transactions of one block mostly came together, and their branches have most nodes in common
+    block_of = lru_cache(maxsize=1)(_block)
     for row in rows:
-        failure = _transaction(row)
+        failure = _transaction(row, block_of)
         if failure is not None:
             yield f"transaction {row['txid']}: {failure}"
         elif row["block_height"] is None or row["displaced_by"] is not None or row["trust"] != "proven":
@@ -81,7 +86,12 @@ def _transactions(connection: sqlite3.Connection, result: Verification) -> Itera
             result.proven += 1
 
 
-def _transaction(row: sqlite3.Row) -> str | None:
+def _block(raw: bytes) -> tuple[Header, Tree]:
+    header = parse_header(raw)
+    return header, Tree(header.merkle_root)
+
+
+def _transaction(row: sqlite3.Row, block_of: Callable[[bytes], tuple[Header, Tree]]) -> str | None:
     try:
         tx = parse_transaction(row["raw"])
         if tx.txid != row["txid"]:
@@ -90,13 +100,13 @@ def _transaction(row: sqlite3.Row) -> str | None:
             return None
         if row["header"] is None:
             return f"no header at its height {row['block_height']}"
-        header = parse_header(row["header"])
+        header, tree = block_of(row["header"])
         if header.hash != row["block_hash"]:
             return f"the block at {row['block_height']} is another one"
         if row["trust"] == "proven":  # else its branch is still to come
             branch = row["branch"]
             siblings = [branch[i : i + 32][::-1].hex() for i in range(0, len(branch), 32)]
-            check_branch(tx, row["block_index"], siblings, header.merkle_root)
+            tree.check(tx, row["block_index"], siblings)
     except Malformed as error:
         return str(error)
     return None
