@@ -27,6 +27,7 @@ PAID: Final = 99_000  # satoshis, of each payment
 _COIN: Final = 100_000
 _A_SPLIT: Final = 500  # outputs
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+ASKED_EVERY: Final = 0.2  # seconds: to be asked costs the daemon CPU that the bare client does not pay
 QUIET_SECONDS: Final = 1.1
 """ElectrumX holds a notification back for a second after its last answer: both clients wait that long."""
 
@@ -121,7 +122,7 @@ async def fresh(daemon: Daemon, *, within: float) -> None:
         except OSError:
             return False
 
-    await until(is_fresh, within=within, what="a fresh daemon")
+    await until(is_fresh, within=within, what="a fresh daemon", every=ASKED_EVERY)
 
 
 def cpu_seconds(pid: int) -> float:

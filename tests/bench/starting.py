@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.bench.place import Watched, cpu_seconds, fresh, payments, resident_mb, scripts
+from tests.bench.place import ASKED_EVERY, Watched, cpu_seconds, fresh, payments, resident_mb, scripts
 from tests.bench.result import Row, median
 from tests.stack.processes import until
 
@@ -125,7 +125,7 @@ async def _read_since(daemon: Daemon, began_at: float) -> None:
         unproven = await daemon.metric("watcher_treasury_unproven_transactions", treasury="bench")
         return complete is not None and complete >= began_at and unproven == 0
 
-    await until(read, within=1_800, what="an answer for every script, and the last proof")
+    await until(read, within=1_800, what="an answer for every script, and the last proof", every=ASKED_EVERY)
 
 
 async def bare_started(port: int, watched: Watched, *, transactions: int = 0) -> Start:

@@ -141,7 +141,9 @@ class Child:
         return self._process
 
 
-async def until(ask: Callable[[], Awaitable[T | None]], *, within: float, what: str) -> T:
+async def until(
+    ask: Callable[[], Awaitable[T | None]], *, within: float, what: str, every: float = _POLL_SECONDS
+) -> T:
     """The first true answer; raises `TimeoutError` with `what` and the last answer after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
@@ -150,7 +152,7 @@ async def until(ask: Callable[[], Awaitable[T | None]], *, within: float, what: 
             return answer
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {within:g} s, at last {answer!r}")
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(every)
 
 
 def free_port(candidates: Iterable[int] | None = None) -> int:
