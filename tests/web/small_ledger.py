@@ -56,8 +56,7 @@ class SmallLedger:
     def fill(self) -> None:
         """Treasury `alpha`: 5 BTC at the baseline, then an inflow, a move, and two unconfirmed."""
         for height in (90, 100, 101, 102):
-            header = bytes(68) + (BLOCK_TIME + height * 600).to_bytes(4, "little") + bytes(8)
-            self.sql("INSERT INTO headers VALUES (?, ?)", height, header)
+            self.header(height)
         self.treasury("alpha", confirmed=520_000_000, pending=-20_000_000, baselined=True)
         self.treasury("beta", confirmed=0, pending=0, baselined=False)
         self.scripts("alpha", 2, read=2)
@@ -83,6 +82,10 @@ class SmallLedger:
 
     def sql(self, statement: str, *values: object) -> int:
         return self.connection.execute(statement, values).lastrowid or 0
+
+    def header(self, height: int) -> None:
+        header = bytes(68) + (BLOCK_TIME + height * 600).to_bytes(4, "little") + bytes(8)
+        self.sql("INSERT INTO headers VALUES (?, ?)", height, header)
 
     def treasury(self, name: str, *, confirmed: int, pending: int, baselined: bool) -> None:
         self.sql(

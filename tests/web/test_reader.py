@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,7 @@ ASKED: dict[str, Callable[[sqlite3.Connection], object]] = {
     "history": lambda ledger: history(ledger, "alpha", HistoryCursor(), 50),
     "metrics": lambda ledger: figures(ledger, None),
     "extent": lambda ledger: course.extent(ledger, "alpha"),
+    "day": lambda ledger: earlier.end_of_day(ledger, date(2026, 11, 24)),
     "versions": lambda ledger: pages.list_changes(ledger, "alpha", 50),
 }
 
@@ -66,6 +68,7 @@ def test_a_figure_of_a_long_book_costs_what_one_of_a_short_book_does(ledger: Sma
             # after the moment asked for, and before it
             ledger.tx("alpha", f"n{n}", (300 + n // 2, n), "inflow", 1)
             ledger.tx("alpha", f"o{n}", (20 + n % 60, n), "inflow", 1, baselined=True)
+            ledger.header(1_000 + n)
         ledger.sql("COMMIT")
         first = many
         connection.set_progress_handler(tick, 100)

@@ -67,7 +67,7 @@ def validated(
         wrong = {str(detail["loc"][0]) for detail in error.errors(include_input=False)}
     try:
         right = {key: value for key, value in raw.items() if key not in wrong}
-        instead = {key: value for key, value in stand_ins.items() if key in wrong}
+        instead = {key: stand_ins[key] for key in wrong.intersection(_known(model), stand_ins)}
         checked = model.model_validate(right | instead)
     except ValidationError:
         return None

@@ -44,7 +44,8 @@ class Outcome:
     """Everything that one observation changes.
 
     `positions` tells where each transaction is now (None: nowhere); `entries` are the changed ones;
-    `rivals` are transactions that may touch no treasury and are kept because an event names them.
+    `rivals` are transactions that may touch no treasury and are kept because an event names them, `strangers`
+    those of the observation that touch none.
     """
 
     events: tuple[Event, ...]
@@ -53,6 +54,7 @@ class Outcome:
     positions: Mapping[Txid, Confirmed | Unconfirmed | None]
     balances: Mapping[str, Balance]
     rivals: frozenset[Txid]
+    strangers: frozenset[Txid]
 
 
 def reconcile(known: Known, seen: Observation) -> Outcome:
@@ -76,6 +78,7 @@ class _Reconciliation:
         self.book = Book(known, seen, self.view)
         self.positions: dict[Txid, Confirmed | Unconfirmed | None] = {}
         self.rivals: set[Txid] = set()
+        self.strangers: set[Txid] = set()
 
     def reorganize(self) -> None:
         change = self.seen.chain
@@ -127,6 +130,7 @@ class _Reconciliation:
         loose: list[Transaction] = []
         for sighting in self.seen.sightings.values():
             if not self.view.touched(sighting.tx):
+                self.strangers.add(sighting.tx.txid)
                 # nobody would notice when a stranger's transaction leaves a mempool: only its block is kept
                 if sighting.tx.txid in self.rivals and isinstance(sighting.position, Confirmed):
                     self.positions[sighting.tx.txid] = sighting.position
@@ -154,6 +158,7 @@ class _Reconciliation:
             positions=self.positions,
             balances=self.book.journal.balances,
             rivals=frozenset(self.rivals),
+            strangers=frozenset(self.strangers),
         )
 
 

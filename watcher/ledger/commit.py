@@ -89,8 +89,8 @@ def commit(connection: sqlite3.Connection, settings: Settings, seen: Observation
     counted = baseline(connection, settings.terms, seen.at_ms)
     more = tell(connection, settings, counted, (), seen.at_ms)
     claimed = {txid for row in listed for txid in said[row["scripthash"]] & seen.sightings.keys()}
-    # what is neither kept nor to be kept touches none of ours, by its bytes
-    strangers = claimed.difference(known.transactions, outcome.positions, outcome.rivals)
+    # one that was kept before touched a script of ours then, or is named by an event
+    strangers = (claimed & outcome.strangers).difference(known.transactions, outcome.rivals)
     return Committed(told.events + more.events, told.endpoints | more.endpoints, tuple(sorted(strangers)))
 
 

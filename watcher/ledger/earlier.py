@@ -131,7 +131,10 @@ def end_of_day(connection: sqlite3.Connection, day: date) -> int | None:
 
 def _before(connection: sqlite3.Connection, end: int) -> int | None:
     """The last height before the first block whose time is `end` or later; None: no block's is."""
-    bounds = connection.execute("SELECT min(height) AS low, max(height) AS high FROM headers").fetchone()
+    # each by the end of the key: both at once would walk through all of them
+    bounds = connection.execute(
+        "SELECT (SELECT min(height) FROM headers) AS low, (SELECT max(height) FROM headers) AS high"
+    ).fetchone()
     low, high = bounds["low"], bounds["high"]
     if low is None:
         return None

@@ -6,6 +6,7 @@ Movements are those of the present reading, as in `history.py`: what was taken b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from watcher.ledger.earlier import base_of
@@ -14,7 +15,7 @@ from watcher.ledger.sums import above
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from watcher.bitcoin.types import Sats
 
@@ -128,32 +129,37 @@ def addresses(
         " WHERE w.treasury = ? AND w.removed_ms IS NULL AND w.id > ? ORDER BY w.id LIMIT ?",
         (treasury, after, min(limit, PAGE_LIMIT)),
     ).fetchall()
-    found = []
-    left = _ADDED_UP
-    for r in rows:
-        moved = connection.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM touches WHERE script = ? LIMIT ?)", (r["script"], left + 1)
-        ).fetchone()[0]
-        busy = moved > left
-        if not busy:
-            left -= moved
-        unread = r["read_ms"] is None
-        found.append(
-            Watched(
-                id=r["id"],
-                address=r["address"],
-                label=r["label"],
-                published=r["published"],
-                published_by=r["published_by"],
-                source=r["source"],
-                read=r["read"],
-                licence=r["licence"],
-                since=r["anchor_height"],
-                sats=None if unread or busy else _held(connection, treasury, r["script"], until),
-                busy=busy and not unread,
-            )
+    busy = _busy(connection, [r["script"] for r in rows if r["read_ms"] is not None])
+    unknown = busy.union(r["script"] for r in rows if r["read_ms"] is None)
+    return [
+        Watched(
+            id=r["id"],
+            address=r["address"],
+            label=r["label"],
+            published=r["published"],
+            published_by=r["published_by"],
+            source=r["source"],
+            read=r["read"],
+            licence=r["licence"],
+            since=r["anchor_height"],
+            sats=None if r["script"] in unknown else _held(connection, treasury, r["script"], until),
+            busy=r["script"] in busy,
         )
-    return found
+        for r in rows
+    ]
+
+
+def _busy(connection: sqlite3.Connection, scripts: Collection[int]) -> set[int]:
+    """Those whose movements are too many for one read, beside those of the quieter ones."""
+    moved = {
+        script: connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM touches WHERE script = ? LIMIT ?)", (script, _ADDED_UP + 1)
+        ).fetchone()[0]
+        for script in scripts
+    }
+    quietest_first = sorted(moved, key=moved.__getitem__)
+    up_to_each = accumulate(moved[script] for script in quietest_first)
+    return {script for script, sum_ in zip(quietest_first, up_to_each, strict=True) if sum_ > _ADDED_UP}
 
 
 def _held(connection: sqlite3.Connection, treasury: str, script: int, until: int) -> Sats:

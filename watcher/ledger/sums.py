@@ -59,9 +59,9 @@ def above(connection: sqlite3.Connection, treasury: str, height: int) -> Sats:
 
 
 def add_up_aside(connection: sqlite3.Connection) -> None:
-    """For a ledger of before there were sums that is only read: add them up once, for this connection."""
+    """For a ledger of before there were sums that is only read: each question adds them up."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone():
         return
     connection.execute("PRAGMA query_only=OFF")  # it goes for what is temporary too
-    connection.execute(f"CREATE TEMP TABLE sums AS {ADDED_UP}")
+    connection.execute(f"CREATE TEMP VIEW sums AS {ADDED_UP}")
     connection.execute("PRAGMA query_only=ON")

@@ -524,6 +524,10 @@ def test_a_rule_is_checked(folder: Folder, rule: str, error: str) -> None:
             ],
         ),
         (
+            "[heartbeat]\nname = 1",
+            ["1: heartbeat: needs exactly one of ", "2: heartbeat.name: "],
+        ),
+        (
             '[[rules]]\nname = "my rule"\non = ["outflow"]\nbtc = "1"',
             ["2: rules[0].name: a name has ", "4: rules[0].btc: means nothing with this `on`"],
         ),

@@ -138,7 +138,9 @@ async def treasury_page(request: web.Request) -> web.Response:
                 "unconfirmed": [] if at or before else pages.unconfirmed(connection, name, ROWS),
                 "movements": pages.movements(connection, name, place, ROWS + 1),
                 "news": [tell.tell(e) for e in pages.news(connection, name, _NEWS)] if at is None else [],
-                "versions": [tell.tell(e) for e in pages.list_changes(connection, name, ROWS)],
+                "versions": [tell.tell(e) for e in pages.list_changes(connection, name, ROWS)]
+                if at is None
+                else [],
                 "cursor": f"{queries.log_id(connection)}:{queries.last_sequence(connection)}",
             }
 

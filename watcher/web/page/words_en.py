@@ -119,7 +119,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "addresses": "Addresses",
     "addresses_caption": "Addresses that are watched now, and who published them",
     "addresses_hidden": "{scripts} are watched. The operator does not show them.",
-    "versions": "Every version of the list, the newest first",
+    "versions": "Versions of the list, the newest first",
     "address": "Address",
     "label": "Label",
     "provenance": "Published",

@@ -118,7 +118,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "addresses": "Direcciones",
     "addresses_caption": "Direcciones vigiladas ahora y quién las publicó",
     "addresses_hidden": "Se vigilan {scripts}. Quien opera este vigilante no las muestra.",
-    "versions": "Cada versión de la lista, primero la más nueva",
+    "versions": "Versiones de la lista, primero la más nueva",
     "address": "Dirección",
     "label": "Nombre",
     "provenance": "Publicación",
