@@ -6,6 +6,8 @@ import gc
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.hostile.busy import PAID, busy_chain
 from tests.pool.rig import FINALITY, TREASURY, electrum, pool
 from tests.toy.chain import FAUCET, FEE, ToyChain
@@ -236,8 +238,11 @@ async def test_what_is_gone_for_a_moment_amid_slices_makes_nobody_a_liar(tmp_pat
             assert not here.watch.conduct.strikes
 
 
-async def test_what_spends_a_coin_of_ours_that_was_not_read_yet_waits_for_it(tmp_path: Path) -> None:
-    chain = busy_chain(OURS, MANY)
+@pytest.mark.parametrize("many", [5, MANY])
+async def test_what_spends_a_coin_of_ours_that_was_not_read_yet_waits_for_it(
+    tmp_path: Path, many: int
+) -> None:
+    chain = busy_chain(OURS, many)
     chain.mine(1, [coin := chain.pay(THIRD, 5_000)])
     async with ToyElectrum(chain) as server:
         third = scripthash(THIRD)
@@ -247,7 +252,8 @@ async def test_what_spends_a_coin_of_ours_that_was_not_read_yet_waits_for_it(tmp
         async with pool(tmp_path, electrum({"a": server}), [OTHERS], wanted=1) as here:
             await here.baselined()
             await listed(here, OTHERS, OURS, THIRD)
-            await here.happens(lambda: server.counts[HISTORY] > 1, "a failure")
+            # what comes now has come before it is connected to again
+            await here.happens(lambda: here.watch.attendants["a"].rests, "a failure")
             chain.mine(1, [chain.spend([Outpoint(coin, 0)], [(OURS, 4_000)])])
             server.faults.answers.pop(TRANSACTION)
             await here.happens(lambda: bool(here.told("tx.confirmed")), "what came meanwhile")

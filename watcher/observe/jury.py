@@ -12,7 +12,7 @@ from watcher.bitcoin.types import Confirmed, Outpoint, ScriptHash, Txid
 from watcher.ledger import knowledge
 from watcher.observe.candidates import Candidates
 from watcher.observe.conduct import PHANTOM, SIGNATURE
-from watcher.observe.facts import MAX_PARENTS
+from watcher.observe.sights import MAX_PARENTS
 from watcher.sources.aside import aside_if_many
 from watcher.sources.base import Misbehaved
 

@@ -18,7 +18,7 @@ from watcher.ledger import knowledge, unproven
 from watcher.observe.attendant import Attendant
 from watcher.observe.complete import Complete
 from watcher.observe.conduct import Conduct
-from watcher.observe.facts import Facts, Reader
+from watcher.observe.facts import Facts
 from watcher.observe.first_reading import FirstReading
 from watcher.observe.follow import follow, trusted_start
 from watcher.observe.hearing import Hearing
@@ -27,6 +27,7 @@ from watcher.observe.listing import Listing, listing
 from watcher.observe.our_chain import OurChain
 from watcher.observe.pace import Pace
 from watcher.observe.proving import Prover
+from watcher.observe.reader import Reader
 from watcher.observe.scribe import Moment, Scribe
 from watcher.observe.second_pass import SecondPass
 from watcher.observe.testimony import Testimonies

@@ -1,0 +1,190 @@
+"""What of the transactions that a source claims is new, and what it shows of that: each with its proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
+
+from watcher.bitcoin.scripts import scripthash
+from watcher.bitcoin.transactions import parse_transaction
+from watcher.bitcoin.types import Confirmed, Outpoint, Unconfirmed
+from watcher.core.observation import Sighting, Trust
+from watcher.ledger import knowledge
+from watcher.observe.proving import fetch
+from watcher.observe.slices import A_SLICE
+from watcher.sources.aside import aside_if_many
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from watcher.bitcoin.transactions import Transaction, TxOutput
+    from watcher.bitcoin.types import ScriptHash, Txid
+    from watcher.ledger.knowledge import Kept
+    from watcher.observe.facts import Facts
+    from watcher.observe.follow import Fork
+    from watcher.observe.our_chain import OurChain
+    from watcher.observe.past import Past
+    from watcher.observe.proving import Ledger, Prover
+    from watcher.sources.base import Claim, Source
+
+MAX_PARENTS: Final = 50  # of one transaction; beyond it its fee stays unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """One source's transactions, beside what the ledger has of them.
+
+    `watched` are the scripts that it may learn, `past` knows those that are read for the first time.
+    `fork` is where its chain leaves ours, while it is on another branch.
+    """
+
+    source: Source
+    chain: OurChain
+    prover: Prover
+    ledger: Ledger
+    watched: Collection[ScriptHash]
+    past: Past
+    fork: Fork | None = None
+
+    async def news(
+        self,
+        histories: Mapping[ScriptHash, Sequence[Claim]],
+        *,
+        beside: bool,
+        enough: int | None = None,
+        shown: Collection[Txid] = (),
+    ) -> tuple[dict[Txid, Claim], dict[Txid, Kept]]:
+        """What of it the ledger lacks or has elsewhere, and that as it has it; not all beyond `enough`.
+
+        What was `shown` may wait for others to show it too.
+        """
+        news: dict[Txid, Claim] = {}
+        kept: dict[Txid, Kept] = {}
+        claims = chain.from_iterable(histories.values())
+        while lines := list(islice(claims, A_SLICE)):
+            known = await self.ledger.run(partial(_kept, claims=lines))
+            for claim in lines:
+                if not self._is_news(claim, known.get(claim.txid)) or (beside and not self.is_shared(claim)):
+                    continue
+                if claim.height is None and claim.txid in shown:
+                    continue
+                news[claim.txid] = claim
+                if claim.txid in known:
+                    kept[claim.txid] = known[claim.txid]
+            if enough is not None and len(news) > enough:
+                break
+        return news, kept
+
+    async def sight(
+        self,
+        news: Mapping[Txid, Claim],
+        kept: Mapping[Txid, Kept],
+        waiting: Mapping[Txid, tuple[str, ...]],
+        facts: Facts,
+    ) -> int:
+        """A sighting of each claimed transaction that is new or is said to be elsewhere than it was.
+
+        The branches of those in `waiting` are asked for later. Returns how many there are at all.
+        """
+        transactions = await fetch(self.source, [t for t in news if t not in kept])
+        transactions |= {t: parse_transaction(kept[t].raw) for t in news if t in kept}
+        facts.kept |= kept.keys()
+        facts.fallen |= {txid for txid, known in kept.items() if known.fallen}
+        heights = await aside_if_many(
+            len(news), lambda: {c.txid: c.height for c in news.values() if c.height is not None}
+        )
+        later = await aside_if_many(
+            len(waiting),
+            lambda: {t: transactions[t] for t in waiting if t in transactions and t in heights},
+        )
+        told = await self.past.told_before(self.ledger, later)
+        now = await aside_if_many(
+            len(transactions),
+            lambda: {t: tx for t, tx in transactions.items() if t not in later or t in told},
+        )
+        facts.sightings |= await self.prover.prove(self.source, now, heights)
+        believed = await aside_if_many(
+            len(later), lambda: {t: tx for t, tx in later.items() if t not in told}
+        )
+        facts.sightings |= await self.prover.believe(self.source, believed, heights, waiting)
+        for claim in news.values():
+            if claim.height is None and claim.txid in transactions:
+                facts.sightings[claim.txid] = Sighting(
+                    tx=transactions[claim.txid],
+                    position=Unconfirmed(),
+                    trust=Trust.REPORTED,
+                    sources=(self.source.name,),
+                )
+        return len(transactions)
+
+    async def bring_parents(self, facts: Facts, news_above: int) -> dict[ScriptHash, set[Txid]]:
+        """Add to each new sighting the outputs it spends; the scripts of ours among them, not yet read.
+
+        With each script the transactions that spend from it.
+        """
+        wanted = await aside_if_many(len(facts.sightings), partial(_orphans, facts, news_above))
+        missing = sorted({parent for parents in wanted.values() for parent in parents})
+        kept = await self.ledger.run(lambda c: knowledge.kept(c, missing)) if missing else {}
+        found = {txid: parse_transaction(k.raw) for txid, k in kept.items()}
+        found |= await fetch(self.source, [txid for txid in missing if txid not in kept])
+        ours: dict[ScriptHash, set[Txid]] = {}
+        for txid in wanted:
+            outputs = _spent_outputs(facts.sightings[txid].tx, found)
+            if outputs:
+                facts.sightings[txid] = _with_parents(facts.sightings[txid], outputs)
+            unknown = {o.script_pubkey for point, o in outputs.items() if point.txid not in kept}
+            for script in map(scripthash, unknown):
+                if script in self.watched:
+                    ours.setdefault(script, set()).add(txid)
+        return ours
+
+    def _is_news(self, claim: Claim, kept: Kept | None) -> bool:
+        if kept is None:
+            return True
+        on_chain = kept.block is not None and self.chain.may_have(kept.block)
+        if claim.height is None:
+            return not on_chain and not kept.live
+        return not on_chain or kept.block is None or kept.block.height != claim.height
+
+    def is_shared(self, claim: Claim) -> bool:
+        """Not in a block above the one where the source leaves our chain."""
+        return claim.height is None or self.fork is None or claim.height <= self.fork.block.height
+
+
+def _kept(connection: sqlite3.Connection, claims: Iterable[Claim]) -> dict[Txid, Kept]:
+    return knowledge.kept(connection, [claim.txid for claim in claims])
+
+
+def _orphans(facts: Facts, news_above: int) -> dict[Txid, list[Txid]]:
+    """The sightings whose parents are to be brought, and which these are."""
+    wanted: dict[Txid, list[Txid]] = {}
+    for sighting in facts.sightings.values():
+        old = isinstance(sighting.position, Confirmed) and sighting.position.block.height <= news_above
+        parents = {i.outpoint.txid for i in sighting.tx.inputs if i.outpoint.txid not in facts.sightings}
+        known = old or sighting.tx.txid in facts.live  # brought when it was seen
+        if not (known or sighting.tx.is_coinbase or sighting.parents or len(parents) > MAX_PARENTS):
+            wanted[sighting.tx.txid] = sorted(parents)
+    return wanted
+
+
+def _spent_outputs(tx: Transaction, parents: Mapping[Txid, Transaction]) -> dict[Outpoint, TxOutput]:
+    return {
+        i.outpoint: parents[i.outpoint.txid].outputs[i.outpoint.vout]
+        for i in tx.inputs
+        if i.outpoint.txid in parents and i.outpoint.vout < len(parents[i.outpoint.txid].outputs)
+    }
+
+
+def _with_parents(sighting: Sighting, outputs: Mapping[Outpoint, TxOutput]) -> Sighting:
+    return Sighting(
+        tx=sighting.tx,
+        position=sighting.position,
+        trust=sighting.trust,
+        sources=sighting.sources,
+        block_time=sighting.block_time,
+        siblings=sighting.siblings,
+        parents=outputs,
+    )
