@@ -51,6 +51,19 @@ def test_of_two_rivals_shown_at_once_the_first_stays() -> None:
     assert told(eye) == [("tx.seen", first.txid)]
 
 
+def test_of_two_rivals_that_are_new_at_once_one_is_told() -> None:
+    world, eye = watched()
+    coin, sats = strange_coin(world)
+    first = send(world, [coin], (sats - 200, OURS[0]))
+    rival = send(world, [coin], (sats - 900, OURS[1]))
+    eye.hear(first, rival)
+    assert told(eye) == [("tx.seen", first.txid)]
+    del world.mempool[first.txid]
+    eye.look()
+    assert told(eye)[1:] == [("tx.replaced", first.txid), ("tx.seen", rival.txid)]
+    check_balances(eye)
+
+
 def test_that_what_nobody_was_told_of_has_fallen_is_no_news() -> None:
     world = World(5, {"alpha": OURS[:2]})
     eye = Eye(world, "one")

@@ -142,13 +142,16 @@ class _Reconciliation:
             self.positions[sighting.tx.txid] = position
             self.book.confirm(sighting, position)
         for tx in self.view.parents_first(loose):
-            if self._is_ousted(tx) or any(self.book.is_live(rival) for rival in self.view.rivals(tx)):
+            if self._is_ousted(tx) or any(self._is_held(rival) for rival in self.view.rivals(tx)):
                 continue  # of rivals the one in a block stays, and else the one that came first
             known = self.known.transactions.get(tx.txid)
             if known is not None and known.settled is not None:
                 continue  # said before its block came: only a new branch takes a block away
             self.positions[tx.txid] = Unconfirmed()
             self.book.hold(self.seen.sightings[tx.txid])
+
+    def _is_held(self, txid: Txid) -> bool:
+        return self.book.is_live(txid) or isinstance(self.positions.get(txid), Unconfirmed)
 
     def outcome(self) -> Outcome:
         return Outcome(
