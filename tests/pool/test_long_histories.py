@@ -21,6 +21,7 @@ from watcher.core.known import Flow, Terms
 from watcher.ledger.queries import log_id
 from watcher.ledger.verify import verify
 from watcher.ledger.watches import Listed, TreasuryList, sync
+from watcher.observe.sights import MAX_PARENTS
 from watcher.observe.slices import A_SLICE
 from watcher.sources.base import LongHistory
 
@@ -258,6 +259,55 @@ async def test_what_spends_a_coin_of_ours_that_was_not_read_yet_waits_for_it(
             server.faults.answers.pop(TRANSACTION)
             await here.happens(lambda: bool(here.told("tx.confirmed")), "what came meanwhile")
             assert [event.flow for event in here.told("tx.confirmed")] == [Flow.INTERNAL]
+
+
+@pytest.mark.parametrize("knows_another_coin", [False, True])
+async def test_what_spends_many_coins_waits_for_the_one_of_ours_that_comes_in_a_later_slice(
+    tmp_path: Path, *, knows_another_coin: bool
+) -> None:
+    """More parents than are brought: that one of them pays us is known when it has been read itself."""
+    chain = ToyChain()
+    coins = iter(chain.unspent(FAUCET))
+    outputs = ((FAUCET, PAID + FEE),) * (MANY + 1) + ((OURS, 7_000),)
+    fan = chain.know(Tx((next(coins),), outputs))
+    strangers = [chain.know(Tx((next(coins),), ((FAUCET, 1_000),))) for _ in range(MAX_PARENTS + 1)]
+    chain.mine(txs=[fan, *strangers])
+    paid = [chain.know(Tx((Outpoint(fan, vout),), ((OURS, PAID),))) for vout in range(MANY)]
+    parent = chain.know(Tx((Outpoint(fan, MANY),), ((OURS, PAID + 50),)))
+    spent = [Outpoint(parent, 0), *(Outpoint(txid, 0) for txid in strangers)]
+    spent += [Outpoint(fan, MANY + 1)] if knows_another_coin else []
+    child = chain.know(Tx(tuple(spent), ((b"\x51", 500),)))
+    async with (
+        ToyElectrum(chain) as server,
+        pool(tmp_path, electrum({"a": server}), [OURS], wanted=1) as here,
+    ):
+        await here.baselined()
+        for txid in (child, *paid, parent):
+            chain.mempool[txid] = None
+        await here.sweep()
+        left = 0 if knows_another_coin else 7_000
+        await here.happens(lambda: sum(here.balance) == MANY * PAID + left, "all of it")
+        assert here.watch.conduct.strikes == {}
+
+
+async def test_a_long_history_that_waits_for_others_is_not_gone_through_at_every_ring(tmp_path: Path) -> None:
+    chain = busy_chain(OURS, MANY)
+    statements: list[str] = []
+    async with ToyElectrum(chain) as server, ToyElectrum(chain) as away:
+        await away.stop()
+        async with pool(tmp_path, electrum({"a": server, "away": away}), [OURS], wanted=2) as here:
+            await here.happens(lambda: here.watch.idle and bool(here.watch.listing.counted), "all slices")
+            rounds = here.watch.rounds
+            here.connection.set_trace_callback(statements.append)
+            chain.pay(OURS, 5_000)
+            await here.happens(lambda: here.watch.rounds > rounds and here.watch.idle, "the ring's round")
+            here.connection.set_trace_callback(None)
+            assert len(here.watch.candidates) == 1
+            await away.start()
+            await here.baselined()
+            assert sum(here.balance) == MANY * PAID + 5_000
+    looks = MANY // A_SLICE + 1  # that is how many it takes to find the one line that is news
+    assert statements.count("BEGIN IMMEDIATE") < looks + 8
 
 
 async def test_a_long_past_that_the_ledger_has_already_is_counted_slice_by_slice(tmp_path: Path) -> None:

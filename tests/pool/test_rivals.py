@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.pool.rig import electrum, pool
+from tests.toy.chain import FAUCET, FEE, ToyChain
 from tests.toy.coding import Tx
 from tests.toy.electrum import ToyElectrum
 from tests.toy.keys import Key
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.pool.rig import Pool
-    from tests.toy.chain import ToyChain
 
 STRANGER = b"\x52\x20" + b"\x77" * 32
 NAMES = ("one", "two", "three", "four")
@@ -92,3 +92,22 @@ async def test_what_spends_from_the_first_goes_and_comes_with_it(chain: ToyChain
         for server in servers[2:]:
             server.take_back(rival.txid)
         await here.happens(lambda: here.balance == (0, 29_000), "both again")
+
+
+async def test_who_alone_showed_a_parent_and_its_child_that_fell_together_is_no_liar(tmp_path: Path) -> None:
+    generous, other = ToyChain(), ToyChain()
+    async with ToyElectrum(generous) as one, ToyElectrum(other) as two:
+        sources = electrum({"one": one, "two": two})
+        async with pool(tmp_path, sources, [FIRST.script], wanted=2) as here:
+            await here.baselined()
+            parent = generous.pay(FIRST.script, 5_000)
+            outputs = generous.transactions[parent].outputs
+            vout, left = next((n, sats) for n, (script, sats) in enumerate(outputs) if script == FAUCET)
+            generous.spend([Outpoint(parent, vout)], [(FIRST.script, 1_000), (FAUCET, left - 1_000 - FEE)])
+            await here.sweep()
+            await here.happens(lambda: len(here.watch.candidates) == 2, "both")
+            generous.replace(parent, [(FAUCET, 3_000)])
+            for _ in range(3):
+                await here.sweep()
+            await here.happens(lambda: len(here.watch.candidates) == 0, "neither")
+            assert here.watch.conduct.strikes == {}

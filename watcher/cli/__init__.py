@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -65,11 +66,15 @@ def main() -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process, also where a thread hangs in the C library: all that has to be closed is closed."""
+    """End the process, also where a thread never ends: all that has to be closed is closed.
+
+    One that reads large answers waits for the next, and one may hang in the C library.
+    """
     others = [each for each in threading.enumerate() if each is not threading.main_thread()]
     if any(not each.daemon for each in others):
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.flush()
         os._exit(code)  # Python would wait for them
     sys.exit(code)
 

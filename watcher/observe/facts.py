@@ -41,14 +41,14 @@ class Facts:
 
         Told without a parent that pays us, a transaction is a stranger's, or means something else.
         """
-        while apart:
-            found = {
-                txid
-                for txid, sighting in self.sightings.items()
-                if txid in apart or any(i.outpoint.txid in apart for i in sighting.tx.inputs)
-            }
-            if not found:
-                break
-            for txid in found:
-                del self.sightings[txid]
-            apart |= found
+        children: dict[Txid, list[Txid]] = {}
+        for txid, sighting in self.sightings.items() if apart else ():
+            for spent in sighting.tx.inputs:
+                children.setdefault(spent.outpoint.txid, []).append(txid)
+        todo = list(apart)
+        while todo:
+            gone = todo.pop()
+            self.sightings.pop(gone, None)
+            new = set(children.get(gone, ())) - apart
+            apart |= new
+            todo += new

@@ -51,6 +51,7 @@ class FirstReading:
         return Past(
             height=listing.past,
             unread=listing.unread,
+            counted=listing.counted,
             watched=listing.treasuries,
             vouchers=partial(self.vouchers, reader, listing, quorum),
             spoken=self._spoken,

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 class Listing:
     """Every script with its treasury and, where it has a history, its status as the quorum last gave it.
 
-    `unread` are those it never gave; `by_source` are the scripts that each source may be asked for. What is
-    in a block up to height `past` was there before any of them was watched; `is_anchored` says whether all
-    of them are watched from some block on. Of the `unsettled` the history says less than it should, as of the
-    last commit. `names` are the treasuries that have any of them.
+    `unread` are those it never gave, `counted` those of them of which the ledger has all that a source told
+    slice by slice; `by_source` are the scripts that each source may be asked for. What is in a block up to
+    height `past` was there before any of them was watched; `is_anchored` says whether all of them are watched
+    from some block on. Of the `unsettled` the history says less than it should, as of the last commit.
+    `names` are the treasuries that have any of them.
     """
 
     treasuries: dict[ScriptHash, str] = field(default_factory=dict)
     statuses: dict[ScriptHash, str] = field(default_factory=dict)  # most of a long list have none
     unread: set[ScriptHash] = field(default_factory=set)
+    counted: set[ScriptHash] = field(default_factory=set)
     by_source: Mapping[str, frozenset[ScriptHash]] = field(default_factory=dict)
     names_by_source: Mapping[str, frozenset[str]] = field(default_factory=dict)
     past: int = -1

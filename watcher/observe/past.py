@@ -29,12 +29,15 @@ AT_ONCE: Final = 50  # of so few transactions the branches are asked for at once
 class Past:
     """`height` is at or below every watch's anchor; `unread` are the scripts that were never read in full.
 
+    Of the `counted` among them the ledger has all that a source told slice by slice, while their reading
+    waits for others: their histories are not gone through again.
     `vouchers` names the sources that have all said that this status is the script's; none where they have
     not, or where their word is not worth enough. `spoken` returns when all have been asked that can be.
     """
 
     height: int
     unread: Collection[ScriptHash]
+    counted: set[ScriptHash]
     watched: Collection[ScriptHash]
     vouchers: Callable[[ScriptHash, str | None], tuple[str, ...]]
     spoken: Callable[[], Awaitable[None]]

@@ -15,7 +15,7 @@ from watcher.ledger import knowledge
 from watcher.observe.candidates import MOST
 from watcher.observe.facts import Facts
 from watcher.observe.rivals import find_rivals
-from watcher.observe.sights import Sights
+from watcher.observe.sights import Sights, is_loose_of_many
 from watcher.observe.slices import A_SLICE, slices
 from watcher.sources.aside import aside_if_many
 from watcher.sources.base import Misbehaved, SourceError, TooBusy
@@ -90,8 +90,12 @@ class Reader(Sights):
         more: set[ScriptHash] = set()
         news, kept = await self.news(claims, beside=beside, enough=A_SLICE if self.take else None)
         # the ledger may have it for another script: then it is no news, and still to be counted for this one
-        first = sum(len(history) for script, history in claims.items() if script in self.past.unread)
-        if self.take and max(len(news), first) > A_SLICE:
+        first = {
+            script: len(history)
+            for script, history in claims.items()
+            if script in self.past.unread and script not in self.past.counted
+        }
+        if self.take and max(len(news), sum(first.values())) > A_SLICE:
             # where questions are counted, what all say alike is taken up before it is proven
             trusting = self.source.sweep_seconds(1) > 0 and await stood_at(ours)
             more = await self._take_up(
@@ -104,6 +108,7 @@ class Reader(Sights):
             if len(news) > A_SLICE:  # what could not be shown slice by slice is not held at once now
                 facts.unread |= claims.keys()
                 return more
+            self.past.counted.update(first)
         facts.live |= {txid for txid, known in kept.items() if known.live}
         lines = sum(map(len, claims.values()))
         waiting = await aside_if_many(lines, partial(self.past.waiting, claims, vouched, news))
@@ -164,7 +169,7 @@ class Reader(Sights):
                     break
                 spent = await self.bring_parents(found, news_above)
                 ours |= spent.keys()
-                apart |= news.keys() - found.sightings.keys() | _in_blocks(spent, found)
+                apart |= news.keys() - found.sightings.keys() | _before_their_coin(spent, found)
                 found.set_apart(apart)
                 if len(apart) > A_SLICE:
                     break
@@ -241,10 +246,14 @@ def _claims(answer: Histories, facts: Facts) -> dict[ScriptHash, Sequence[Claim]
     return claims
 
 
-def _in_blocks(spent: Mapping[ScriptHash, Iterable[Txid]], facts: Facts) -> set[Txid]:
-    """Those that would be told without the coin that they spend; what is in no block waits for it anyway."""
-    return {
+def _before_their_coin(spent: Mapping[ScriptHash, Iterable[Txid]], facts: Facts) -> set[Txid]:
+    """Those that could be told without a coin of ours that they spend.
+
+    What is in no block waits for its coin with those who judge it, where its parents were brought.
+    """
+    in_blocks = {
         txid
         for txid in chain.from_iterable(spent.values())
         if isinstance(facts.sightings[txid].position, Confirmed)
     }
+    return in_blocks | {txid for txid, sighting in facts.sightings.items() if is_loose_of_many(sighting)}

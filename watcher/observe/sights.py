@@ -38,7 +38,8 @@ class Sights:
     """One source's transactions, beside what the ledger has of them.
 
     `watched` are the scripts that it may learn, `past` knows those that are read for the first time.
-    `fork` is where its chain leaves ours, while it is on another branch.
+    `fork` is where its chain leaves ours, while it is on another branch. `too_busy` are those that it has
+    refused to answer for: nothing waits for them.
     """
 
     source: Source
@@ -48,6 +49,7 @@ class Sights:
     watched: Collection[ScriptHash]
     past: Past
     fork: Fork | None = None
+    too_busy: Collection[ScriptHash] = ()
 
     async def news(
         self,
@@ -130,14 +132,15 @@ class Sights:
         kept = await self.ledger.run(lambda c: knowledge.kept(c, missing)) if missing else {}
         found = {txid: parse_transaction(k.raw) for txid, k in kept.items()}
         found |= await fetch(self.source, [txid for txid in missing if txid not in kept])
+        beside = {txid: sighting.tx for txid, sighting in facts.sightings.items()}
         ours: dict[ScriptHash, set[Txid]] = {}
         for txid in wanted:
-            outputs = _spent_outputs(facts.sightings[txid].tx, found)
-            if outputs:
-                facts.sightings[txid] = _with_parents(facts.sightings[txid], outputs)
+            outputs = _spent_outputs(beside[txid], found)
+            if known := outputs | _spent_outputs(beside[txid], beside):
+                facts.sightings[txid] = _with_parents(facts.sightings[txid], known)
             unknown = {o.script_pubkey for point, o in outputs.items() if point.txid not in kept}
             for script in map(scripthash, unknown):
-                if script in self.watched:
+                if script in self.watched and script not in self.too_busy:
                     ours.setdefault(script, set()).add(txid)
         return ours
 
@@ -168,6 +171,12 @@ def _orphans(facts: Facts, news_above: int) -> dict[Txid, list[Txid]]:
         if not (known or sighting.tx.is_coinbase or sighting.parents or len(parents) > MAX_PARENTS):
             wanted[sighting.tx.txid] = sorted(parents)
     return wanted
+
+
+def is_loose_of_many(sighting: Sighting) -> bool:
+    """In no block, and of more transactions than are brought: a coin of ours among them is not seen."""
+    parents = {i.outpoint.txid for i in sighting.tx.inputs}
+    return isinstance(sighting.position, Unconfirmed) and len(parents) > MAX_PARENTS
 
 
 def _spent_outputs(tx: Transaction, parents: Mapping[Txid, Transaction]) -> dict[Outpoint, TxOutput]:

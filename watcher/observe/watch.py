@@ -320,6 +320,7 @@ class Watch:
             prover=Prover(self.params, self.chain, self.ledger),
             ledger=self.ledger,
             watched=self.listing.of(attendant.name),
+            too_busy=attendant.too_busy,
             past=self.first_reading.past(attendant.name, self.listing, self.quorum),
             take=take,
         )
