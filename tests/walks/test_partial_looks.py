@@ -64,6 +64,16 @@ def test_of_two_rivals_that_are_new_at_once_one_is_told() -> None:
     check_balances(eye)
 
 
+def test_of_two_rivals_that_are_new_at_once_the_other_s_child_waits_with_it() -> None:
+    world, eye = watched()
+    coin, sats = strange_coin(world)
+    pair = [send(world, [coin], (sats - fee, OURS[0])) for fee in (200, 900)]
+    first, rival = sorted(pair, key=lambda tx: tx.txid)  # the order in which parents come first
+    child = send(world, [Outpoint(rival.txid, 0)], (rival.outputs[0].sats - 500, STRANGER))
+    eye.hear(first, rival, child)
+    assert [event.txid for event in eye.events if event.txid] == [first.txid]
+
+
 def test_that_what_nobody_was_told_of_has_fallen_is_no_news() -> None:
     world = World(5, {"alpha": OURS[:2]})
     eye = Eye(world, "one")

@@ -141,9 +141,13 @@ class _Reconciliation:
         for position, sighting in sorted(confirmed, key=lambda c: (c[0].block.height, c[0].index)):
             self.positions[sighting.tx.txid] = position
             self.book.confirm(sighting, position)
+        left_out: set[Txid] = set()
         for tx in self.view.parents_first(loose):
-            if self._is_ousted(tx) or any(self._is_held(rival) for rival in self.view.rivals(tx)):
-                continue  # of rivals the one in a block stays, and else the one that came first
+            # of rivals the one in a block stays, and else the one that came first; children follow
+            ousted = self._is_ousted(tx) or any(self._is_held(rival) for rival in self.view.rivals(tx))
+            if ousted or any(spent.outpoint.txid in left_out for spent in tx.inputs):
+                left_out.add(tx.txid)
+                continue
             known = self.known.transactions.get(tx.txid)
             if known is not None and known.settled is not None:
                 continue  # said before its block came: only a new branch takes a block away

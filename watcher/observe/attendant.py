@@ -239,11 +239,11 @@ class Attendant:
     async def _past_of(self, part: Sequence[ScriptHash]) -> int:
         """The height at and below which the parents of what these scripts have are not asked for.
 
-        What a block brought while the source was away is the past, but it is told: as long as something of
-        ours is not read, a coin spent in it may be one of ours that the ledger does not have.
+        What a block brought while the source was away is the past, but it is told: as long as anything else
+        is to be read, a coin spent in it may be one of ours that the ledger does not have.
         """
         watch = self._watch
-        if not watch.listing.unread:
+        if not watch.listing.unread and self.dirty.issubset(part) and self._sweep.is_answered:
             return watch.caught_up_from
         anchor = await watch.ledger.run(partial(knowledge.lowest_anchor, scripts=part))
         return watch.caught_up_from if anchor is None else min(watch.caught_up_from, anchor)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from watcher.bitcoin.transactions import parse_transaction
@@ -15,7 +14,7 @@ from watcher.ledger import knowledge
 from watcher.observe.candidates import MOST
 from watcher.observe.facts import Facts
 from watcher.observe.rivals import find_rivals
-from watcher.observe.sights import Sights, is_loose_of_many
+from watcher.observe.sights import MissingCoin, Sights, is_loose_of_many
 from watcher.observe.slices import A_SLICE, slices
 from watcher.sources.aside import aside_if_many
 from watcher.sources.base import Misbehaved, SourceError, TooBusy
@@ -49,18 +48,29 @@ class Reader(Sights):
         """
         facts = Facts()
         unsettled: dict[Txid, bytes] = {}
+        found_on_the_way: set[ScriptHash] = set()
+        coins: list[MissingCoin] = []
         todo = set(scripthashes)
         for _ in range(MAX_ROUNDS):
             if not todo:
                 break
+            if found_on_the_way:
+                news_above = min(news_above, await self._anchor(todo, news_above))
             more = await self._look(todo, facts, news_above)
             ours, unsettled = await asyncio.gather(
                 self.bring_parents(facts, news_above),
                 self.ledger.run(lambda c: knowledge.unsettled_on(c, facts.readings, fork)),
             )
-            todo = (more | ours.keys()) - facts.readings.keys() - facts.unread - facts.too_busy
+            coins += ours
+            found_on_the_way = more | {coin.script for coin in ours}
+            todo = found_on_the_way - facts.readings.keys() - facts.unread - facts.too_busy
+        _wait_for_coins(facts, coins)
         await self._investigate(facts, unsettled)
         return facts
+
+    async def _anchor(self, scripts: Collection[ScriptHash], else_: int) -> int:
+        anchor = await self.ledger.run(lambda c: knowledge.lowest_anchor(c, scripts))
+        return else_ if anchor is None else anchor
 
     async def _look(
         self, scripthashes: Collection[ScriptHash], facts: Facts, news_above: int
@@ -168,7 +178,7 @@ class Reader(Sights):
                     facts.is_paused = True
                     break
                 spent = await self.bring_parents(found, news_above)
-                ours |= spent.keys()
+                ours |= {coin.script for coin in spent}
                 apart |= news.keys() - found.sightings.keys() | _before_their_coin(spent, found)
                 found.set_apart(apart)
                 if len(apart) > A_SLICE:
@@ -246,14 +256,36 @@ def _claims(answer: Histories, facts: Facts) -> dict[ScriptHash, Sequence[Claim]
     return claims
 
 
-def _before_their_coin(spent: Mapping[ScriptHash, Iterable[Txid]], facts: Facts) -> set[Txid]:
-    """Those that could be told without a coin of ours that they spend.
+def _wait_for_coins(facts: Facts, coins: Iterable[MissingCoin]) -> None:
+    """Leave out what is in a block and spends a coin of ours that was not shown, and the readings it is in.
 
-    What is in no block waits for its coin with those who judge it, where its parents were brought.
+    Told without it an outflow would be an inflow of its change, for ever. The script that the coin lies on
+    was refused for the moment, or its history lacks the coin; for one that the source will never answer for
+    nothing waits.
     """
-    in_blocks = {
-        txid
-        for txid in chain.from_iterable(spent.values())
-        if isinstance(facts.sightings[txid].position, Confirmed)
+    waits = {
+        coin.spender
+        for coin in coins
+        if coin.txid not in facts.sightings
+        and coin.script not in facts.too_busy
+        and _is_in_block(coin, facts)
     }
+    if not waits:
+        return
+    facts.set_apart(waits)
+    left = {script for script, reading in facts.readings.items() if not waits.isdisjoint(reading.txids)}
+    facts.unread |= left
+    for script in left:
+        del facts.readings[script]
+
+
+def _is_in_block(coin: MissingCoin, facts: Facts) -> bool:
+    """What is in no block waits for its coin with those who judge it, where its parents were brought."""
+    spender = facts.sightings.get(coin.spender)
+    return spender is not None and isinstance(spender.position, Confirmed)
+
+
+def _before_their_coin(coins: Iterable[MissingCoin], facts: Facts) -> set[Txid]:
+    """Those that could be told without a coin of ours that they spend."""
+    in_blocks = {coin.spender for coin in coins if _is_in_block(coin, facts)}
     return in_blocks | {txid for txid, sighting in facts.sightings.items() if is_loose_of_many(sighting)}

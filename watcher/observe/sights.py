@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.transactions import parse_transaction
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     from watcher.sources.base import Claim, Source
 
 MAX_PARENTS: Final = 50  # of one transaction; beyond it its fee stays unknown
+
+
+class MissingCoin(NamedTuple):
+    """A coin on a script of ours whose transaction the ledger does not have, and the one that spends it."""
+
+    script: ScriptHash
+    txid: Txid
+    spender: Txid
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +130,23 @@ class Sights:
                 )
         return len(transactions)
 
-    async def bring_parents(self, facts: Facts, news_above: int) -> dict[ScriptHash, set[Txid]]:
-        """Add to each new sighting the outputs it spends; the scripts of ours among them, not yet read.
-
-        With each script the transactions that spend from it.
-        """
+    async def bring_parents(self, facts: Facts, news_above: int) -> list[MissingCoin]:
+        """Add to each new sighting the outputs it spends; what of them is ours and was not read yet."""
         wanted = await aside_if_many(len(facts.sightings), partial(_orphans, facts, news_above))
         missing = sorted({parent for parents in wanted.values() for parent in parents})
         kept = await self.ledger.run(lambda c: knowledge.kept(c, missing)) if missing else {}
         found = {txid: parse_transaction(k.raw) for txid, k in kept.items()}
         found |= await fetch(self.source, [txid for txid in missing if txid not in kept])
         beside = {txid: sighting.tx for txid, sighting in facts.sightings.items()}
-        ours: dict[ScriptHash, set[Txid]] = {}
+        ours: list[MissingCoin] = []
         for txid in wanted:
             outputs = _spent_outputs(beside[txid], found)
             if known := outputs | _spent_outputs(beside[txid], beside):
                 facts.sightings[txid] = _with_parents(facts.sightings[txid], known)
-            unknown = {o.script_pubkey for point, o in outputs.items() if point.txid not in kept}
-            for script in map(scripthash, unknown):
-                if script in self.watched and script not in self.too_busy:
-                    ours.setdefault(script, set()).add(txid)
+            for point, output in outputs.items():
+                script = scripthash(output.script_pubkey)
+                if point.txid not in kept and script in self.watched and script not in self.too_busy:
+                    ours.append(MissingCoin(script, point.txid, txid))
         return ours
 
     def _is_news(self, claim: Claim, kept: Kept | None) -> bool:

@@ -1,0 +1,68 @@
+"""A transaction is told after the coin of ours that it spends: else an outflow is an inflow of its change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.pool.rig import electrum, pool
+from tests.toy.chain import FAUCET, ToyChain
+from tests.toy.coding import Tx
+from tests.toy.electrum import ToyElectrum
+from tests.toy.faults import error
+from watcher.bitcoin.scripts import scripthash
+from watcher.bitcoin.types import Outpoint
+from watcher.core.known import Flow
+from watcher.ledger.verify import verify
+from watcher.observe.triage import SCRIPTS_A_COMMIT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OURS, OTHER = (b"\x52\x20" + bytes([n] * 32) for n in (1, 2))
+DEPOSITS = [b"\x52\x20" + n.to_bytes(32, "big") for n in range(SCRIPTS_A_COMMIT + 20)]
+
+
+async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(tmp_path: Path) -> None:
+    chain = ToyChain()
+    refusals = [error(1, "not now"), error(1, "not now")]
+
+    def answer(params: list[Any], honest: Any) -> Any:
+        if params[0] == scripthash(OTHER) and refusals:
+            raise refusals.pop()
+        return honest
+
+    async with (
+        ToyElectrum(chain) as server,
+        pool(tmp_path, electrum({"a": server}), [OURS, OTHER], wanted=1) as here,
+    ):
+        await here.baselined()
+        coin = chain.know(Tx((next(iter(chain.unspent(FAUCET))),), ((OTHER, 500_000),)))
+        spend = chain.know(Tx((Outpoint(coin, 0),), ((OURS, 4_000), (FAUCET, 490_000))))
+        server.forge("blockchain.scripthash.get_history", answer)
+        chain.mine(txs=[coin, spend])
+        await here.happens(lambda: here.balance == (4_000, 0), "what is left")
+        assert [event.flow for event in here.told("tx.confirmed")] == [Flow.INFLOW, Flow.OUTFLOW]
+        assert not here.told("tx.reclassified")
+        assert (await here.writer.run(verify)).failures == []
+
+
+async def test_what_came_and_went_on_while_all_was_away_is_told_in_its_order(tmp_path: Path) -> None:
+    """More scripts have news than are read at a time: what spends their coins may be read before they are."""
+    chain = ToyChain()
+    scripts = [OURS, OTHER, *DEPOSITS]
+    async with (
+        ToyElectrum(chain) as server,
+        pool(tmp_path, electrum({"a": server}), scripts, wanted=1) as here,
+    ):
+        await here.baselined()
+        await server.stop()
+        fan = chain.know(Tx((next(iter(chain.unspent(FAUCET))),), ((FAUCET, 6_000),) * len(DEPOSITS)))
+        paid = [chain.know(Tx((Outpoint(fan, n),), ((script, 5_000),))) for n, script in enumerate(DEPOSITS)]
+        swept = [chain.know(Tx((Outpoint(txid, 0),), ((OURS, 4_000),))) for txid in paid]
+        chain.mine(txs=[fan, *paid])
+        chain.mine(txs=swept)
+        await server.start()
+        await here.happens(lambda: here.balance == (4_000 * len(swept), 0), "all of it")
+        assert {event.flow for event in here.told("tx.confirmed") if event.txid in swept} == {Flow.INTERNAL}
+        assert not here.told("tx.reclassified")
+        assert (await here.writer.run(verify)).failures == []
