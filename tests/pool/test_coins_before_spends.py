@@ -16,21 +16,27 @@ from watcher.ledger.verify import verify
 from watcher.observe.triage import SCRIPTS_A_COMMIT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 OURS, OTHER = (b"\x52\x20" + bytes([n] * 32) for n in (1, 2))
 DEPOSITS = [b"\x52\x20" + n.to_bytes(32, "big") for n in range(SCRIPTS_A_COMMIT + 20)]
 
 
-async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(tmp_path: Path) -> None:
-    chain = ToyChain()
+def refused_twice(script: bytes) -> Callable[[list[Any], Any], Any]:
+    """The history of one script is refused for the moment."""
     refusals = [error(1, "not now"), error(1, "not now")]
 
     def answer(params: list[Any], honest: Any) -> Any:
-        if params[0] == scripthash(OTHER) and refusals:
+        if params[0] == scripthash(script) and refusals:
             raise refusals.pop()
         return honest
 
+    return answer
+
+
+async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(tmp_path: Path) -> None:
+    chain = ToyChain()
     async with (
         ToyElectrum(chain) as server,
         pool(tmp_path, electrum({"a": server}), [OURS, OTHER], wanted=1) as here,
@@ -38,7 +44,7 @@ async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(tmp_
         await here.baselined()
         coin = chain.know(Tx((next(iter(chain.unspent(FAUCET))),), ((OTHER, 500_000),)))
         spend = chain.know(Tx((Outpoint(coin, 0),), ((OURS, 4_000), (FAUCET, 490_000))))
-        server.forge("blockchain.scripthash.get_history", answer)
+        server.forge("blockchain.scripthash.get_history", refused_twice(OTHER))
         chain.mine(txs=[coin, spend])
         await here.happens(lambda: here.balance == (4_000, 0), "what is left")
         assert [event.flow for event in here.told("tx.confirmed")] == [Flow.INFLOW, Flow.OUTFLOW]
@@ -65,4 +71,46 @@ async def test_what_came_and_went_on_while_all_was_away_is_told_in_its_order(tmp
         await here.happens(lambda: here.balance == (4_000 * len(swept), 0), "all of it")
         assert {event.flow for event in here.told("tx.confirmed") if event.txid in swept} == {Flow.INTERNAL}
         assert not here.told("tx.reclassified")
+        assert (await here.writer.run(verify)).failures == []
+
+
+async def test_a_rival_of_what_is_gone_waits_for_its_coin_too(tmp_path: Path) -> None:
+    chain = ToyChain()
+    async with (
+        ToyElectrum(chain) as server,
+        pool(tmp_path, electrum({"a": server}), [OURS, OTHER], wanted=1) as here,
+    ):
+        await here.baselined()
+        first = chain.pay(OURS, 100_000)
+        await here.happens(lambda: here.balance == (0, 100_000), "the payment")
+        coin = chain.know(Tx((list(chain.unspent(FAUCET))[-1],), ((OTHER, 500_000),)))
+        spend = chain.know(
+            Tx((*chain.transactions[first].inputs, Outpoint(coin, 0)), ((OURS, 4_000), (FAUCET, 490_000)))
+        )
+        server.forge("blockchain.scripthash.get_history", refused_twice(OTHER))
+        chain.mine(txs=[coin, spend])
+        await here.happens(lambda: here.balance == (4_000, 0), "what is left")
+        flows = [(event.txid, event.flow) for event in here.told("tx.confirmed")]
+        assert flows == [(coin, Flow.INFLOW), (spend, Flow.OUTFLOW)]
+        assert (await here.writer.run(verify)).failures == []
+
+
+async def test_a_rival_that_pays_strangers_only_waits_for_its_coin(tmp_path: Path) -> None:
+    chain = ToyChain()
+    async with (
+        ToyElectrum(chain) as server,
+        pool(tmp_path, electrum({"a": server}), [OURS, OTHER], wanted=1) as here,
+    ):
+        await here.baselined()
+        first = chain.pay(OURS, 100_000)
+        await here.happens(lambda: here.balance == (0, 100_000), "the payment")
+        coin = chain.know(Tx((list(chain.unspent(FAUCET))[-1],), ((OTHER, 500_000),)))
+        spend = chain.know(Tx((*chain.transactions[first].inputs, Outpoint(coin, 0)), ((FAUCET, 490_000),)))
+        server.forge("blockchain.scripthash.get_history", refused_twice(OTHER))
+        chain.mine(txs=[coin, spend])
+        await here.happens(lambda: coin in {e.txid for e in here.told("tx.confirmed")}, "coin")
+        await here.sweep()
+        await here.sweep()
+        flows = [(event.txid, event.flow) for event in here.told("tx.confirmed")]
+        assert flows == [(coin, Flow.INFLOW), (spend, Flow.OUTFLOW)]
         assert (await here.writer.run(verify)).failures == []

@@ -64,8 +64,9 @@ class Reader(Sights):
             coins += ours
             found_on_the_way = more | {coin.script for coin in ours}
             todo = found_on_the_way - facts.readings.keys() - facts.unread - facts.too_busy
-        _wait_for_coins(facts, coins)
         await self._investigate(facts, unsettled)
+        coins += await self.bring_parents(facts, news_above)  # of rivals
+        _wait_for_coins(facts, coins)  # last: what waits still explains what is gone
         return facts
 
     async def _anchor(self, scripts: Collection[ScriptHash], else_: int) -> int:
