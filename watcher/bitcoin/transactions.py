@@ -23,6 +23,7 @@ MAX_WEIGHT = 4_000_000  # consensus: a block's weight, and so a transaction's (B
 _SMALLEST_INPUT = 41  # outpoint 36, an empty script's length 1, sequence 4
 _SMALLEST_OUTPUT = 9  # amount 8, an empty script's length 1
 _CUT = "the transaction is cut short"
+_TOO_HEAVY = "a transaction heavier than a block may be"
 _COINBASE_OUTPOINT = Outpoint(Txid("00" * 32), 0xFFFFFFFF)
 
 _U16 = struct.Struct("<H").unpack_from
@@ -99,7 +100,7 @@ def _parse(raw: bytes) -> Transaction:
         raise Malformed(f"{len(raw) - at - 4} bytes follow the transaction")
     stripped = raw[:4] + raw[6:end] + raw[at:] if segwit else raw
     if 3 * len(stripped) + len(raw) > MAX_WEIGHT:
-        raise Malformed("a transaction heavier than a block may be")
+        raise Malformed(_TOO_HEAVY)
     txid = Txid(display(sha256d(stripped)))
     (version,) = _U32(raw, 0)
     return Transaction(txid, version, inputs, outputs, witnesses, lock_time, stripped)
@@ -142,8 +143,16 @@ def _count(raw: bytes, at: int, smallest: int) -> tuple[int, int]:
     return count, at
 
 
+def _base_count(raw: bytes, at: int, smallest: int) -> tuple[int, int]:
+    """Of what weighs four units a byte (BIP 141): what no block has room for is not built."""
+    count, at = _count(raw, at, smallest)
+    if 4 * count * smallest > MAX_WEIGHT:
+        raise Malformed(_TOO_HEAVY)
+    return count, at
+
+
 def _inputs(raw: bytes, at: int) -> tuple[tuple[TxInput, ...], int]:
-    count, at = _count(raw, at, _SMALLEST_INPUT)
+    count, at = _base_count(raw, at, _SMALLEST_INPUT)
     if not count:
         raise Malformed("a transaction without inputs")
     inputs: list[TxInput] = []
@@ -171,7 +180,7 @@ def _check_distinct(outpoints: list[Outpoint]) -> None:
 
 
 def _outputs(raw: bytes, at: int) -> tuple[tuple[TxOutput, ...], int]:
-    count, at = _count(raw, at, _SMALLEST_OUTPUT)
+    count, at = _base_count(raw, at, _SMALLEST_OUTPUT)
     if not count:
         raise Malformed("a transaction without outputs")
     outputs: list[TxOutput] = []

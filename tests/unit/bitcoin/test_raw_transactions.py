@@ -238,6 +238,13 @@ def test_a_transaction_fills_a_block_and_no_more() -> None:
         parse_transaction(of_size(1_000_001))
 
 
+def test_more_inputs_than_a_block_has_room_for_are_refused_before_any_is_built() -> None:
+    many = 4_000_000 // (4 * 41) + 1
+    raw = b"\x01\0\0\0" + b"\xfd" + many.to_bytes(2, "little") + bytes(41 * many)
+    with pytest.raises(Malformed, match="heavier"):  # and not for the coin that all of them spend
+        parse_transaction(raw)
+
+
 def test_a_coinbase_is_told_by_the_coin_it_does_not_spend() -> None:
     coinbase = serialise([an_input(0, 0xFFFFFFFF, b"\x01\x02")], [an_output()])
     assert parse_transaction(coinbase).is_coinbase
