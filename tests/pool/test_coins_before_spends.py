@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.pool.rig import electrum, pool
 from tests.toy.chain import FAUCET, ToyChain
 from tests.toy.coding import Tx
@@ -74,7 +76,11 @@ async def test_what_came_and_went_on_while_all_was_away_is_told_in_its_order(tmp
         assert (await here.writer.run(verify)).failures == []
 
 
-async def test_a_rival_of_what_is_gone_waits_for_its_coin_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("paid", [((OURS, 4_000), (FAUCET, 490_000)), ((FAUCET, 490_000),)])
+async def test_a_rival_of_what_is_gone_waits_for_its_coin_too(
+    tmp_path: Path, paid: tuple[tuple[bytes, int], ...]
+) -> None:
+    """Also one that pays strangers only: it is in no history, and is asked for by the coin that it takes."""
     chain = ToyChain()
     async with (
         ToyElectrum(chain) as server,
@@ -84,33 +90,10 @@ async def test_a_rival_of_what_is_gone_waits_for_its_coin_too(tmp_path: Path) ->
         first = chain.pay(OURS, 100_000)
         await here.happens(lambda: here.balance == (0, 100_000), "the payment")
         coin = chain.know(Tx((list(chain.unspent(FAUCET))[-1],), ((OTHER, 500_000),)))
-        spend = chain.know(
-            Tx((*chain.transactions[first].inputs, Outpoint(coin, 0)), ((OURS, 4_000), (FAUCET, 490_000)))
-        )
+        spend = chain.know(Tx((*chain.transactions[first].inputs, Outpoint(coin, 0)), paid))
         server.forge("blockchain.scripthash.get_history", refused_twice(OTHER))
         chain.mine(txs=[coin, spend])
-        await here.happens(lambda: here.balance == (4_000, 0), "what is left")
-        flows = [(event.txid, event.flow) for event in here.told("tx.confirmed")]
-        assert flows == [(coin, Flow.INFLOW), (spend, Flow.OUTFLOW)]
-        assert (await here.writer.run(verify)).failures == []
-
-
-async def test_a_rival_that_pays_strangers_only_waits_for_its_coin(tmp_path: Path) -> None:
-    chain = ToyChain()
-    async with (
-        ToyElectrum(chain) as server,
-        pool(tmp_path, electrum({"a": server}), [OURS, OTHER], wanted=1) as here,
-    ):
-        await here.baselined()
-        first = chain.pay(OURS, 100_000)
-        await here.happens(lambda: here.balance == (0, 100_000), "the payment")
-        coin = chain.know(Tx((list(chain.unspent(FAUCET))[-1],), ((OTHER, 500_000),)))
-        spend = chain.know(Tx((*chain.transactions[first].inputs, Outpoint(coin, 0)), ((FAUCET, 490_000),)))
-        server.forge("blockchain.scripthash.get_history", refused_twice(OTHER))
-        chain.mine(txs=[coin, spend])
-        await here.happens(lambda: coin in {e.txid for e in here.told("tx.confirmed")}, "coin")
-        await here.sweep()
-        await here.sweep()
+        await here.happens(lambda: len(here.told("tx.confirmed")) == 2, "both")
         flows = [(event.txid, event.flow) for event in here.told("tx.confirmed")]
         assert flows == [(coin, Flow.INFLOW), (spend, Flow.OUTFLOW)]
         assert (await here.writer.run(verify)).failures == []

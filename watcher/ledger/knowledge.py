@@ -121,14 +121,14 @@ def unsettled_on(
     return {Txid(r["txid"]): r["raw"] for r in rows if r["scripthash"] in wanted}
 
 
-def lowest_anchor(connection: sqlite3.Connection, scripts: Iterable[ScriptHash]) -> int | None:
-    """The height at and below which everything is the past for all of these; None where none has begun."""
+def past_of(connection: sqlite3.Connection, scripts: Iterable[ScriptHash], at_most: int) -> int:
+    """The height, `at_most` this one, at and below which everything is the past for all of these."""
     row = connection.execute(
         """SELECT min(w.anchor_height) FROM json_each(?) j JOIN scripts s ON s.scripthash = j.value
            JOIN watches w ON w.script = s.id AND w.removed_ms IS NULL""",
         (as_list(scripts),),
     ).fetchone()
-    return None if row[0] is None else int(row[0])
+    return at_most if row[0] is None else min(at_most, int(row[0]))
 
 
 def scripts_of(connection: sqlite3.Connection, txids: Iterable[Txid]) -> dict[Txid, frozenset[ScriptHash]]:

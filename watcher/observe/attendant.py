@@ -245,8 +245,7 @@ class Attendant:
         watch = self._watch
         if not watch.listing.unread and self.dirty.issubset(part) and self._sweep.is_answered:
             return watch.caught_up_from
-        anchor = await watch.ledger.run(partial(knowledge.lowest_anchor, scripts=part))
-        return watch.caught_up_from if anchor is None else min(watch.caught_up_from, anchor)
+        return await watch.ledger.run(partial(knowledge.past_of, scripts=part, at_most=watch.caught_up_from))
 
     async def _take(self, moment: Moment, piece: Facts) -> bool:
         """A slice of a long history; an alarm has its turn before the next, and then it is read again.

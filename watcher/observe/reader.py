@@ -55,7 +55,9 @@ class Reader(Sights):
             if not todo:
                 break
             if found_on_the_way:
-                news_above = min(news_above, await self._anchor(todo, news_above))
+                news_above = await self.ledger.run(
+                    partial(knowledge.past_of, scripts=todo, at_most=news_above)
+                )
             more = await self._look(todo, facts, news_above)
             ours, unsettled = await asyncio.gather(
                 self.bring_parents(facts, news_above),
@@ -68,10 +70,6 @@ class Reader(Sights):
         coins += await self.bring_parents(facts, news_above)  # of rivals
         _wait_for_coins(facts, coins)  # last: what waits still explains what is gone
         return facts
-
-    async def _anchor(self, scripts: Collection[ScriptHash], else_: int) -> int:
-        anchor = await self.ledger.run(lambda c: knowledge.lowest_anchor(c, scripts))
-        return else_ if anchor is None else anchor
 
     async def _look(
         self, scripthashes: Collection[ScriptHash], facts: Facts, news_above: int
