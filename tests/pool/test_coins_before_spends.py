@@ -37,6 +37,17 @@ def refused_twice(script: bytes) -> Callable[[list[Any], Any], Any]:
     return answer
 
 
+def too_busy(script: bytes) -> Callable[[list[Any], Any], Any]:
+    """The history of one script is more than the server ever tells."""
+
+    def answer(params: list[Any], honest: Any) -> Any:
+        if params[0] == scripthash(script):
+            raise error(1, "history too large")
+        return honest
+
+    return answer
+
+
 async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(tmp_path: Path) -> None:
     chain = ToyChain()
     async with (
@@ -51,6 +62,56 @@ async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(tmp_
         await here.happens(lambda: here.balance == (4_000, 0), "what is left")
         assert [event.flow for event in here.told("tx.confirmed")] == [Flow.INFLOW, Flow.OUTFLOW]
         assert not here.told("tx.reclassified")
+        assert (await here.writer.run(verify)).failures == []
+
+
+async def test_an_outflow_waits_for_a_history_that_was_told_before_its_block_came(tmp_path: Path) -> None:
+    """What is in no block takes two, and the coin, by that history, is in none yet."""
+    chain = ToyChain()
+    async with (
+        ToyElectrum(chain) as server,
+        ToyElectrum(chain) as away,
+        pool(tmp_path, electrum({"a": server, "away": away}), [OURS, OTHER]) as here,
+    ):
+        await here.baselined()
+        await away.stop()
+        coin = chain.know(Tx((next(iter(chain.unspent(FAUCET))),), ((OTHER, 500_000),)))
+        spend = chain.know(Tx((Outpoint(coin, 0),), ((OURS, 4_000), (FAUCET, 490_000))))
+        late = [[{"tx_hash": coin, "height": 0, "fee": 200}]] * 2
+
+        def answer(params: list[Any], honest: Any) -> Any:
+            return late.pop() if params[0] == scripthash(OTHER) and late else honest
+
+        server.forge("blockchain.scripthash.get_history", answer)
+        chain.mine(txs=[coin, spend])
+        await here.happens(lambda: here.balance == (4_000, 0), "what is left")
+        told = [(event.txid, event.flow) for event in here.told("tx.confirmed")]
+        assert told == [(coin, Flow.INFLOW), (spend, Flow.OUTFLOW)]
+        assert not here.told("tx.reclassified")
+
+
+async def test_a_coin_that_only_another_source_shows_puts_right_what_was_told_without_it(
+    tmp_path: Path,
+) -> None:
+    """One never answers for the coin's address, and is all there is when the spend comes."""
+    chain = ToyChain()
+    async with (
+        ToyElectrum(chain) as limited,
+        ToyElectrum(chain) as able,
+        pool(tmp_path, electrum({"limited": limited, "able": able}), [OURS, OTHER], wanted=1) as here,
+    ):
+        await here.baselined()
+        await able.stop()
+        limited.forge("blockchain.scripthash.get_history", too_busy(OTHER))
+        coin = chain.know(Tx((next(iter(chain.unspent(FAUCET))),), ((OTHER, 500_000),)))
+        spend = chain.know(Tx((Outpoint(coin, 0),), ((OURS, 4_000), (FAUCET, 490_000))))
+        chain.mine(txs=[coin, spend])
+        await here.happens(lambda: here.balance == (4_000, 0), "what is left")
+        assert [event.txid for event in here.told("tx.confirmed")] == [spend]
+        await able.start()
+        await here.happens(lambda: bool(here.told("tx.reclassified")), "the coin")
+        assert here.balance == (4_000, 0)
+        assert [(e.txid, e.flow) for e in here.told("tx.reclassified")] == [(spend, Flow.OUTFLOW)]
         assert (await here.writer.run(verify)).failures == []
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.pool.rig import QUICK, electrum, pool
 from watcher.bitcoin.networks import Network
 from watcher.bitcoin.scripts import scripthash
+from watcher.observe.sweep import A_PIECE
 from watcher.sources.electrum import ElectrumSource
 
 if TYPE_CHECKING:
@@ -53,3 +54,27 @@ async def test_scripts_without_a_history_are_taken_down_in_the_order_of_the_ledg
     read = [re.search(r"scripthash = '(\w+)'", one) for one in written if "UPDATE scripts SET status" in one]
     # in any other order each commit writes pages all over the table: 610 MB for 100,000 scripts instead of 20
     assert [found[1] for found in read if found] == [scripthash(script) for script in scripts]
+
+
+async def test_what_was_said_of_one_piece_is_taken_down_while_the_next_is_asked_for(
+    servers: dict[str, ToyElectrum], tmp_path: Path
+) -> None:
+    server = servers["a"]
+    scripts = [b"\x00\x14" + n.to_bytes(20, "big") for n in range(A_PIECE + 100)]
+
+    def hold_the_rest_back(_params: list[Any], status: Any) -> Any:
+        if server.counts[SUBSCRIBE] > A_PIECE:
+            server.stall()
+        return status
+
+    server.forge(SUBSCRIBE, hold_the_rest_back)
+    async with pool(tmp_path, electrum({"a": server}), scripts, wanted=1) as here:
+        unread = here.watch.listing.unread
+        await here.happens(lambda: len(unread) <= 100, "the first piece")
+        assert server.faults.stalled
+        assert not here.watch.complete
+        server.faults.answers.clear()
+        server.faults.stalled = False
+        server.disconnect_all()  # what was held back was never answered
+        await here.baselined()
+        assert server.counts[HISTORY] == 0

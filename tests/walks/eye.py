@@ -113,6 +113,8 @@ class Eye:
     now_ms: int = 1_700_000_000_000
     chain: list[Block] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    hidden: set[Txid] = field(default_factory=set)  # whoever is asked keeps these back
+    away: int = 0  # for how many steps it does not look yet
 
     def __post_init__(self) -> None:
         self.connection = new_ledger(self.log)
@@ -168,6 +170,26 @@ class Eye:
         self.now_ms += 1000
         return self._commit(Observation(self.now_ms, self.world.tip, self._change()))
 
+    def glimpse(self) -> Sequence[Event]:
+        """At the chain, and at some of what is in its blocks, in any order; what was told."""
+        told = [*self.follow()]
+        ours = {txid for script in self.scripts for txid in picture(self.world).histories.get(script, ())}
+        shown = [tx for block in self.world.blocks for tx in block.txs if tx.txid in ours]
+        self.world.rng.shuffle(shown)
+        return told + self.show(*shown[: len(shown) // 3])
+
+    def show(self, *txs: Transaction) -> Told:
+        """Each of these that are in blocks, in a commit of its own; what was told.
+
+        It is a fact by itself, whoever shows it, and however long the rest stays unknown.
+        """
+        told: Told = []
+        proven = {s.tx.txid: s for s in picture(self.world).everything}
+        for tx in txs:
+            seen = {tx.txid: proven[tx.txid]}
+            told += self._commit(Observation(self.now_ms, self.world.tip, self._change(), seen))
+        return told
+
     def _commit(self, observation: Observation) -> Sequence[Event]:
         self.connection.execute("BEGIN IMMEDIATE")
         committed = commit(self.connection, self.settings, observation)
@@ -199,7 +221,7 @@ class Eye:
         todo = sorted(scripts)
         while todo:  # a coin spent may lie on another of our scripts: that one is read too
             script = todo.pop()
-            history = histories.get(script, {})
+            history = {t: s for t, s in histories.get(script, {}).items() if t not in self.hidden}
             sightings |= history
             readings[script] = Reading(script, frozenset(history), None)
             for other in self.scripts:

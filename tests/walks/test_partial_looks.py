@@ -8,6 +8,8 @@ from tests.walks.walk import check_balances
 from tests.walks.world import World
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.types import Outpoint
+from watcher.core.known import Flow
+from watcher.ledger.verify import verify
 
 FIRST, SECOND = scripthash(OURS[0]), scripthash(OURS[1])
 
@@ -152,3 +154,38 @@ def test_each_of_many_moves_between_two_branches_is_a_statement_of_its_own() -> 
     assert len({event.id for event in story}) == 6
     assert [event.data["supersedes"] for event in story[1:]] == [event.id for event in story[:-1]]
     check_balances(eye)
+
+
+def test_a_coin_that_is_shown_after_its_spend_puts_that_right() -> None:
+    world, eye = watched()
+    coin, sats = strange_coin(world)
+    parent = send(world, [coin], (60_000, OURS[1]), (sats - 60_200, STRANGER))
+    spend = send(world, [Outpoint(parent.txid, 0)], (5_000, OURS[0]), (54_000, STRANGER))
+    world.mine([parent, spend])
+    eye.show(spend)
+    assert [(e.type, e.flow) for e in eye.events] == [("tx.confirmed", Flow.INFLOW)]
+    eye.show(parent)
+    assert told(eye)[1:] == [("tx.confirmed", parent.txid), ("tx.reclassified", spend.txid)]
+    assert eye.events[-1].flow is Flow.OUTFLOW
+    assert eye.events[-1].data["delta_sats"] == {"confirmed": -60_000, "pending": 0}
+    check_balances(eye)
+    eye.look()
+    assert len(eye.events) == 3
+    assert verify(eye.connection).failures == []
+
+
+def test_a_coin_that_a_first_reading_was_not_shown_is_told_with_what_spends_it() -> None:
+    """Whoever answered hid the coin: the baseline counted the spend as a payment to us."""
+    world = World(5, {"alpha": OURS[:2]})
+    coin, sats = strange_coin(world)
+    parent = send(world, [coin], (60_000, OURS[1]), (sats - 60_200, STRANGER))
+    spend = send(world, [Outpoint(parent.txid, 0)], (5_000, OURS[0]), (54_000, STRANGER))
+    world.mine([parent, spend])
+    eye = Eye(world, "one", hidden={parent.txid})
+    eye.look()
+    assert told(eye) == [("watch.baselined", None)]
+    eye.hidden.clear()
+    eye.look()
+    assert told(eye)[1:] == [("tx.confirmed", parent.txid), ("tx.reclassified", spend.txid)]
+    check_balances(eye)
+    assert verify(eye.connection).failures == []

@@ -113,9 +113,15 @@ def check_present(eye: Eye) -> None:
 def look_somehow(eye: Eye) -> None:
     """One of the manners in which news may arrive."""
     rng = eye.world.rng
+    if eye.away:
+        eye.away -= 1  # an outage
+        return
     manner = rng.random()
     if manner < 0.3:
+        eye.away = 10 if manner < 0.02 else 0
         return  # skipped: several things happen between two looks
+    if rng.random() < 0.3:
+        check_told(eye.world, eye.glimpse())
     some = {s for s in eye.scripts if rng.random() < 0.5}
     check_told(eye.world, eye.look(some if manner < 0.5 else None, chain_first=manner > 0.85))
     if manner >= 0.5:

@@ -48,6 +48,7 @@ from watcher.ledger.sqlite import open_reader
 from watcher.ledger.writer import Writer
 from watcher.observe.doorbell import Doorbells
 from watcher.observe.watch import Watch
+from watcher.service.memory import give_back_what_is_free
 from watcher.service.scheduler import Scheduler
 from watcher.service.systemd import Systemd
 from watcher.web.server import serving
@@ -84,6 +85,7 @@ async def run_daemon(config: Config, environ: Mapping[str, str]) -> None:
         # what the program is made of is 90,000 objects and no garbage: looking at them stops every thread
         gc.collect()
         gc.freeze()
+        give_back_what_is_free()  # by the reading of the config, and of a long list
         await daemon.run()
 
 
@@ -141,6 +143,8 @@ async def _build(config: Config, environ: Mapping[str, str], stack: AsyncExitSta
         speak(committed.events, with_addresses=current.now.shown.addresses_are_labels)
         if seen.chain is not None or seen.sightings:
             list_may_change.set()
+        if any(event.type == "watch.baselined" for event in committed.events):
+            give_back_what_is_free()  # by a first reading, the ledger's work at its end above all
         return committed
 
     watch = Watch(

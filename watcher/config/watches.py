@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from watcher.bitcoin.addresses import decode_address, encode_address
@@ -20,7 +21,6 @@ from watcher.config.values import not_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from watcher.bitcoin.networks import Network
 
@@ -34,9 +34,17 @@ Spot: TypeAlias = Place | Row
 
 
 class _Member(NamedTuple):
+    """A script and where it stands; the row of a list is taken apart, as there may be 100,000 of them."""
+
     treasury: str
     script: WatchedScript
-    spot: Spot
+    at: Place | Path
+    line: int = 0
+
+    @property
+    def spot(self) -> Spot:
+        """Its place, for an error."""
+        return Row(self.at, self.line) if isinstance(self.at, Path) else self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class WatchList:
             if table.addresses_file is not None:
                 file = spot.document.folder / table.addresses_file
                 for row, script in self._listed(file, spot, _provenance(table)):
-                    self._add(watched, _Member(treasury, script, row))
+                    self._add(watched, _Member(treasury, script, row.file, row.line))
             elif self.network is not None:
                 self._take(watched, treasury, spot, table, gap_limit, self.network)
         return watched

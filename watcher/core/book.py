@@ -202,13 +202,26 @@ class Book:
             self._put(replace(told, baselined=False, confirmed_event=self.journal.events[-1].sequence))
 
     def _move(self, sighting: Sighting, entry: Entry, position: Confirmed) -> None:
+        meant = self._meaning(sighting.tx, entry.treasury, sighting.parents)
+        entry = self._put_right(sighting.tx, entry, meant)
         if self._known.transactions[sighting.tx.txid].displaced_by is None:
             return
         if self._is_silent(entry, sighting.tx):
             return
-        meant = self._meaning(sighting.tx, entry.treasury, sighting.parents)
         entry = self._restated(entry, meant)
         self._tell("tx.moved", sighting, entry, entry, meant, position.block)
+
+    def _put_right(self, tx: Transaction, entry: Entry, meant: Meaning) -> Entry:
+        """The entry with a coin of ours that was not known when it was told, and the event of the difference.
+
+        Where a watch is still to be counted, its baseline brings the difference.
+        """
+        touched = self._view.touched(tx).get(entry.treasury, ())
+        if meant.amount == entry.amount or not all(m.baselined for m in touched):
+            return entry
+        after = self._reread(entry, replace(_as_meant(entry, meant), confirmed=meant.amount), meant)
+        self._put(after)
+        return after
 
     def _tell(
         self,
@@ -330,12 +343,14 @@ class Book:
 
         The list may have changed, and the new watch's baseline be still to come.
         """
-        after = replace(
-            entry, flow=meant.flow, amount=meant.amount, moved=meant.moved, fee=meant.fee, mixed=meant.mixed
-        )
-        known = self._known.transactions.get(entry.txid)
-        if known is None or entry.stated is None or entry.flow is meant.flow:
+        after = _as_meant(entry, meant)
+        known = entry.txid in self._known.transactions
+        if not known or entry.stated is None or entry.flow is meant.flow:
             return after
+        return self._reread(entry, after, meant)
+
+    def _reread(self, entry: Entry, after: Entry, meant: Meaning) -> Entry:
+        known = self._known.transactions[entry.txid]
         return self.journal.transaction(
             "tx.reclassified",
             entry,
@@ -373,3 +388,9 @@ class Book:
 
     def _confirmations(self, block: BlockRef) -> int:
         return self._seen.tip.height - block.height + 1
+
+
+def _as_meant(entry: Entry, meant: Meaning) -> Entry:
+    return replace(
+        entry, flow=meant.flow, amount=meant.amount, moved=meant.moved, fee=meant.fee, mixed=meant.mixed
+    )

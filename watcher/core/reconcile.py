@@ -95,12 +95,21 @@ class _Reconciliation:
     def unconfirm(self) -> None:
         """What a new branch took out of the chain, last block first, as the chain itself unwinds."""
         displaced = [t for t in self.known.transactions.values() if t.displaced_by is not None]
+        ousted = self._ousted_with_descendants() if displaced else set()
         for transaction in sorted(displaced, key=place, reverse=True):
             txid = transaction.tx.txid
             held = isinstance(self.view.sighted(txid), Unconfirmed)
-            if held or self.view.is_absent(transaction.tx) or self._is_ousted(transaction.tx):
+            if held or self.view.is_absent(transaction.tx) or txid in ousted:
                 self.positions[txid] = Unconfirmed() if held else None
                 self.book.unconfirm(transaction, held=held)
+
+    def _ousted_with_descendants(self) -> set[Txid]:
+        ousted: set[Txid] = set()
+        for tx in self.view.parents_first(t.tx for t in self.known.transactions.values() if not t.settled):
+            orphaned = any(spent.outpoint.txid in ousted for spent in tx.inputs)
+            if self._is_ousted(tx) or (orphaned and not isinstance(self.view.sighted(tx.txid), Confirmed)):
+                ousted.add(tx.txid)
+        return ousted
 
     def _is_ousted(self, tx: Transaction) -> bool:
         """A rival is proven to be in the chain, so this one cannot be, whatever was not yet read."""

@@ -42,8 +42,11 @@ def _count(connection: sqlite3.Connection, change: Change) -> list[Event]:
     ).fetchone()
     ids = _whose_amount_changed(connection, change.treasury)
     first = not balances(connection)[change.treasury].baselined
+    # OR FAIL: whatever fails undoes the whole unit of work. To undo this alone, SQLite would keep a copy of
+    # each page of a long list in memory.
     connection.execute(
-        "UPDATE watches SET baselined = 1 WHERE treasury = ? AND removed_ms IS NULL AND baselined = 0",
+        """UPDATE OR FAIL watches SET baselined = 1
+           WHERE treasury = ? AND removed_ms IS NULL AND baselined = 0""",
         (change.treasury,),
     )
     connection.execute(

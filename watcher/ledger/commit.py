@@ -25,7 +25,7 @@ from watcher.ledger.baseline import baseline
 from watcher.ledger.expectations import Expectations
 from watcher.ledger.load import load, load_transactions
 from watcher.ledger.many import as_list
-from watcher.ledger.transactions import index_known, store_transactions, without_entry
+from watcher.ledger.transactions import index_known, spending_from_new, store_transactions, without_entry
 
 if TYPE_CHECKING:
     import sqlite3
@@ -112,7 +112,7 @@ def tell(
         settings.policy,
         events,
         climbs,
-        _told(connection, {e.incident for e in events if e.incident is not None and follows(e)}),
+        _told(connection, [event for event in events if follows(event)]),
         lambda sequence: _recall(connection, sequence),
         Expectations(connection).recognise,
     )
@@ -156,18 +156,21 @@ def _with_what_is_kept(
     said: Mapping[ScriptHash, frozenset[Txid]],
     new: Collection[sqlite3.Row],
 ) -> Observation:
-    """A script new to a treasury may have a past that the ledger holds already: it is not fetched again."""
-    if not new:
-        return seen
-    index_known(connection, [(row["script_pubkey"], row["id"], said[row["scripthash"]]) for row in new])
-    ids: set[int] = set()
+    """With what the ledger holds already, and what the observation gives another meaning.
+
+    A script new to a treasury may have such a past: it is not fetched again. And what spends a coin that is
+    shown only now was told without it.
+    """
+    ids = spending_from_new(connection, seen.sightings)
+    if new:
+        index_known(connection, [(row["script_pubkey"], row["id"], said[row["scripthash"]]) for row in new])
     for row in new:
         if past := said[row["scripthash"]] - seen.sightings.keys():
             ids |= without_entry(connection, row["treasury"], past)
     kept: dict[Txid, Sighting] = {}
     for txid, known in load_transactions(connection, ids).items():
         sighting = _sighting(connection, known)
-        if sighting is not None:
+        if sighting is not None and txid not in seen.sightings:
             kept[txid] = sighting
     return replace(seen, sightings={**seen.sightings, **kept}) if kept else seen
 
@@ -184,20 +187,32 @@ def _sighting(connection: sqlite3.Connection, known: KnownTransaction) -> Sighti
     return Sighting(known.tx, known.settled, known.trust, known.sources, known.block_time, siblings)
 
 
-def _told(connection: sqlite3.Connection, incidents: Collection[str]) -> dict[str, dict[str, Severity]]:
-    """Who was sent anything of these incidents, and how loudly."""
-    if not incidents:
+def _told(connection: sqlite3.Connection, events: Sequence[Event]) -> dict[str, dict[str, Severity]]:
+    """Who was sent anything of the incidents that these events follow, and how loudly.
+
+    What falls with its parent joins the parent's incident: under the event's id, who was told of its own.
+    """
+    asked = {event.incident: [event.incident] for event in events if event.incident is not None}
+    if not asked:
         return {}
+    taken_back = {str(e.data["supersedes"]): e for e in events if e.data.get("supersedes")}
+    for row in connection.execute(
+        "SELECT e.id, e.incident FROM json_each(?) j JOIN events e ON e.id = j.value", (as_list(taken_back),)
+    ):
+        event = taken_back[row["id"]]
+        if row["incident"] != event.incident:
+            asked.setdefault(row["incident"], []).append(event.id)
     rank = {"info": 0, "warning": 1, "critical": 2}
     told: dict[str, dict[str, Severity]] = {}
     for row in connection.execute(
         """SELECT DISTINCT d.incident, d.endpoint, d.severity FROM json_each(?) j
            JOIN deliveries d ON d.incident = j.value""",
-        (as_list(incidents),),
+        (as_list(asked),),
     ):
-        endpoints = told.setdefault(row["incident"], {})
-        old = endpoints.get(row["endpoint"], Severity.INFO)
-        endpoints[row["endpoint"]] = max(old, Severity(row["severity"]), key=lambda s: rank[s])
+        for key in asked[row["incident"]]:
+            endpoints = told.setdefault(key, {})
+            old = endpoints.get(row["endpoint"], Severity.INFO)
+            endpoints[row["endpoint"]] = max(old, Severity(row["severity"]), key=lambda s: rank[s])
     return told
 
 

@@ -125,6 +125,18 @@ def index_known(
     _link(connection, made, {})
 
 
+def spending_from_new(connection: sqlite3.Connection, txids: Iterable[Txid]) -> set[int]:
+    """The rows of those in a block of our chain that spend from such of these as are not kept yet."""
+    rows = connection.execute(
+        """SELECT t.id FROM json_each(?) j CROSS JOIN spends p ON p.txid = j.value
+           CROSS JOIN transactions t ON t.id = p.tx
+           WHERE t.block_height IS NOT NULL AND t.displaced_by IS NULL
+             AND NOT EXISTS (SELECT 1 FROM transactions k WHERE k.txid = j.value)""",
+        (as_list(txids),),
+    )
+    return {row[0] for row in rows}
+
+
 def without_entry(connection: sqlite3.Connection, treasury: str, txids: Iterable[Txid]) -> set[int]:
     """Of these that are kept, the rows of those that are not in the treasury's book."""
     rows = connection.execute(

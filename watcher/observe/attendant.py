@@ -57,7 +57,7 @@ class Attendant:
         self._doorbells = doorbells
         self._sweep = Sweep(self, watch)
         self._triage = Triage()
-        self._subscribed: frozenset[ScriptHash] = frozenset()
+        self._subscribed: AbstractSet[ScriptHash] = frozenset()
         self._tip: BlockRef | None = None
         self._looks_again: asyncio.TimerHandle | None = None
         self._asked = False  # all have had their turn, and what was found then is not yet read
@@ -175,12 +175,12 @@ class Attendant:
         self.said.rang(rings.scripts)
         tip = await self._tip_for(rings)
         self._tip = tip.block
-        if rings.connected:
-            self._watch.caught_up_from = max(self._watch.caught_up_from, tip.block.height)
-        self.fork = await self._watch.follow(self, tip, rings.since)
-        self.dirty |= self._subscribed.intersection(self._watch.listing.unsettled)
+        self.fork = await self._watch.follow(self, tip, rings.since, catches_up=rings.connected)
+        self.dirty |= self._watch.listing.unsettled & self._subscribed
         if rings.connected or rings.sweep:
             self.dirty |= self._watch.conduct.to_look_at_again(self.name) & self._subscribed
+            # by its status it may have what the quorum waits for, and so what is known
+            self.dirty |= self._watch.waited_on & self._subscribed
             if rings.connected:
                 await self._sweep.ask_all(self._subscribed, tip.block.height, rings.since)
             else:
@@ -239,12 +239,12 @@ class Attendant:
     async def _past_of(self, part: Sequence[ScriptHash]) -> int:
         """The height at and below which the parents of what these scripts have are not asked for.
 
-        What a block brought while the source was away is the past, but it is told: as long as anything else
-        is to be read, a coin spent in it may be one of ours that the ledger does not have.
+        What a block brought while the source was away is no past, but told: a coin spent in it may be one of
+        ours that the ledger does not have, on a script that is refused for the moment.
         """
         watch = self._watch
-        if not watch.listing.unread and self.dirty.issubset(part) and self._sweep.is_answered:
-            return watch.caught_up_from
+        if not watch.listing.unread:
+            return min(watch.caught_up_from, watch.listing.past)
         return await watch.ledger.run(partial(knowledge.past_of, scripts=part, at_most=watch.caught_up_from))
 
     async def _take(self, moment: Moment, piece: Facts) -> bool:

@@ -32,6 +32,7 @@ class Candidate:
 
     `proven` says that it spends a coin of ours by a right signature, `returns` that the book has had it,
     `fallen` that it has given it up.
+    `alike` are those who have shown it with these very witnesses, of which its id says nothing.
     `awaits` are the scripts of its rivals in the book: what is read there may say that these are gone.
     """
 
@@ -41,6 +42,7 @@ class Candidate:
     fallen: bool = False
     awaits: frozenset[ScriptHash] = frozenset()
     sources: set[str] = field(default_factory=set)
+    alike: set[str] = field(default_factory=set)
     scripts: set[ScriptHash] = field(default_factory=set)
 
     @property
@@ -65,14 +67,21 @@ class Candidates:
         """The oldest first."""
         return list(self._all.values())
 
+    @property
+    def scripts(self) -> AbstractSet[ScriptHash]:
+        """Those in whose histories they were shown."""
+        return self._on.keys()
+
     def add(self, source: str, sighting: Sighting, *, returns: bool = False, fallen: bool = False) -> None:
         """The source has shown it; what `returns` was signed rightly when it came in."""
         if sighting.tx.txid not in self._all:
             self._bytes += len(sighting.tx.stripped)
         held = self._all.setdefault(sighting.tx.txid, Candidate(sighting))
-        if len(sighting.parents) > len(held.sighting.parents):
-            held.sighting = sighting
+        if sighting.tx.witnesses != held.sighting.tx.witnesses:
+            held.alike.clear()  # else who came first could spoil what others show
+        held.sighting = replace(sighting, parents={**held.sighting.parents, **sighting.parents})
         held.sources.add(source)
+        held.alike.add(source)
         held.proven |= returns
         held.returns |= returns
         held.fallen |= fallen

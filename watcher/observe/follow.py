@@ -84,6 +84,8 @@ async def _look(chain: OurChain, source: Source, tip: SourceTip) -> ChainChange 
     fork = await _fork_height(chain, source, tip.block.height)
     raws: list[bytes] = []
     while fork + len(raws) < tip.block.height:
+        if raws:
+            chain.extend(fork + 1, raws)  # what proves no work is refused before there is more of it
         wanted = min(CHUNK, tip.block.height - fork - len(raws))
         more = await source.headers(fork + 1 + len(raws), wanted)
         if not more:

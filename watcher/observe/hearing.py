@@ -55,8 +55,11 @@ class Hearing:
                 told[script] = reading  # nobody has to say it again
                 continue
             self._testimonies.record(reader, reading, tip)
-            merged = self._testimonies.merged(script, quorum.sufficing(among))
             is_new = script in listing.unread
+            # one that is away shows nothing, and is asked when it is back; what it has read to us of a script
+            # that nobody had read before it does not read again
+            by = None if is_new else {*up, reader}
+            merged = self._testimonies.merged(script, quorum.sufficing(among), by)
             silent = set(asked) - spoken - {reader}
             if is_new or reading.status != listing.statuses.get(script):
                 for name in silent:  # is it news to them too?

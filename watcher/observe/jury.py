@@ -18,6 +18,7 @@ from watcher.sources.base import Misbehaved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from watcher.bitcoin.transactions import TxOutput
     from watcher.core.observation import Reading, Sighting
@@ -55,6 +56,11 @@ class Jury:
     def waiting(self) -> Sequence[Candidate]:
         """What is not a fact yet, the oldest first."""
         return self._candidates.all()
+
+    @property
+    def waits_on(self) -> AbstractSet[ScriptHash]:
+        """The scripts in whose histories something is no fact yet."""
+        return self._candidates.scripts
 
     def withdraw(self, source: str) -> None:
         """The source's word is worth nothing for now."""
@@ -151,15 +157,31 @@ class Jury:
             if verdict is Verdict.FALSE:
                 error = Misbehaved(SIGNATURE, f"{tx.txid} spends a coin of ours, wrongly signed")
                 scripts = frozenset(candidate.scripts)
-                self._caught += [Caught(source, error, scripts) for source in sorted(candidate.sources)]
+                self._caught += [Caught(source, error, scripts) for source in sorted(candidate.alike)]
                 self._candidates.forget(tx.txid)
                 return False
             candidate.proven = verdict is Verdict.VALID
-        if self._quorum().suffices(candidate.sources, self._may_learn(candidate.scripts)):
+        if self._have_all_said_it(candidate, known, watched):
             return not (candidate.returns and candidate.awaits)
         # a signature speaks for a spend of ours alone: a payment to us that was given up has none
         is_signed = candidate.proven and (bool(own) or not candidate.fallen)
         return is_signed and not candidate.awaits
+
+    def _have_all_said_it(
+        self,
+        candidate: Candidate,
+        known: Mapping[Outpoint, TxOutput],
+        watched: Collection[ScriptHash],
+    ) -> bool:
+        """Whether the quorum of each treasury has shown it whose scripts it touches, wherever it was shown.
+
+        One that few may learn needs few, and another's coins are told with it.
+        """
+        tx = candidate.sighting.tx
+        outputs = [*tx.outputs, *(known[i.outpoint] for i in tx.inputs if i.outpoint in known)]
+        touched = candidate.scripts.union(s for o in outputs if (s := scripthash(o.script_pubkey)) in watched)
+        circles = {self._may_learn({script}) for script in touched} or {self._may_learn(())}
+        return all(self._quorum().suffices(candidate.sources, among) for among in circles)
 
     def _accuse_of_phantom(self, source: str, gone: Candidate) -> None:
         """Nobody has it any more, and nobody ever had what it spends: it never was in a mempool."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from watcher.bitcoin.types import ScriptHash
     from watcher.ledger.knowledge import WatchedScript
@@ -28,11 +29,11 @@ class Listing:
     statuses: dict[ScriptHash, str] = field(default_factory=dict)  # most of a long list have none
     unread: set[ScriptHash] = field(default_factory=set)
     counted: set[ScriptHash] = field(default_factory=set)
-    by_source: Mapping[str, frozenset[ScriptHash]] = field(default_factory=dict)
+    by_source: Mapping[str, AbstractSet[ScriptHash]] = field(default_factory=dict)
     names_by_source: Mapping[str, frozenset[str]] = field(default_factory=dict)
     past: int = -1
     is_anchored: bool = False
-    unsettled: Collection[ScriptHash] = frozenset()
+    unsettled: AbstractSet[ScriptHash] = frozenset()
     names: frozenset[str] = frozenset()
 
     def learn(self, script: ScriptHash, status: str | None) -> None:
@@ -42,7 +43,7 @@ class Listing:
         elif script in self.treasuries:
             self.statuses[script] = status
 
-    def of(self, source: str) -> frozenset[ScriptHash]:
+    def of(self, source: str) -> AbstractSet[ScriptHash]:
         """The scripts that the source may be asked for."""
         return self.by_source.get(source, frozenset())
 
@@ -75,11 +76,14 @@ def listing(rows: Collection[WatchedScript], past: int, quorum: Quorum) -> Listi
     """The ledger's list, as these sources may be asked for it."""
     treasuries = {row.scripthash: row.treasury for row in rows}
     circles = {witness.treasuries for witness in quorum.witnesses.values()}
-    scripts = {
-        circle: frozenset(script for script, treasury in treasuries.items() if treasury in circle)
+    names = frozenset(treasuries.values())
+    # mostly a source may be asked for all, and a second set of a long list would be megabytes
+    scripts: dict[frozenset[str], AbstractSet[ScriptHash]] = {
+        circle: treasuries.keys()
+        if names <= circle
+        else frozenset(script for script, treasury in treasuries.items() if treasury in circle)
         for circle in circles
     }
-    names = frozenset(treasuries.values())
     return Listing(
         treasuries=treasuries,
         statuses={row.scripthash: row.status for row in rows if row.status is not None},

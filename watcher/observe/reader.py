@@ -258,9 +258,9 @@ def _claims(answer: Histories, facts: Facts) -> dict[ScriptHash, Sequence[Claim]
 def _wait_for_coins(facts: Facts, coins: Iterable[MissingCoin]) -> None:
     """Leave out what is in a block and spends a coin of ours that was not shown, and the readings it is in.
 
-    Told without it an outflow would be an inflow of its change, for ever. The script that the coin lies on
-    was refused for the moment, or its history lacks the coin; for one that the source will never answer for
-    nothing waits.
+    Told without it an outflow would be an inflow of its change, until the coin comes. The script that the
+    coin lies on was refused for the moment, its history lacks the coin, or was told before the block came;
+    for one that the source will never answer for nothing waits.
     """
     waits = {
         coin.spender
@@ -269,6 +269,14 @@ def _wait_for_coins(facts: Facts, coins: Iterable[MissingCoin]) -> None:
         and coin.script not in facts.too_busy
         and _is_in_block(coin, facts)
     }
+    loose = {txid for txid, sighting in facts.sightings.items() if isinstance(sighting.position, Unconfirmed)}
+    if loose:
+        waits |= {
+            txid
+            for txid, sighting in facts.sightings.items()
+            if isinstance(sighting.position, Confirmed)
+            and any(spent.outpoint.txid in loose for spent in sighting.tx.inputs)
+        }
     if not waits:
         return
     facts.set_apart(waits)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from watcher.bitcoin.types import Confirmed, Txid
 from watcher.core.observation import Observation, Trust
 from watcher.ledger import knowledge, unproven
 from watcher.observe.facts import Facts
+from watcher.observe.testimony import NOBODYS
 from watcher.sources.base import Misbehaved
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Scribe:
         for txid in strangers:
             if txid in facts.sightings:
                 raise Misbehaved("history", f"{txid} is not on the script it was given for")
-        attendant.said.judge(facts)
+        if attendant.source.announces:  # else nothing rings for what came between a status and its history
+            attendant.said.judge(facts)
         height = moment.tip.height if attendant.fork is None else attendant.fork.block.height
         await watch.worth.hold_against_the_ledger(attendant, facts, height)
 
@@ -87,13 +89,17 @@ class Scribe:
     ) -> tuple[Txid, ...]:
         """Commit what was found; what of it has nothing to do with the scripts it was found on."""
         watch, listing = self._watch, self._watch.listing
+        # what is no fact yet is held in memory alone: after a restart its script is read, whatever its status
+        waiting = {
+            s: replace(facts.readings[s], status=NOBODYS) for s in self._jury.waits_on & facts.readings.keys()
+        }
         committed = await self._commit(
             Observation(
                 at_ms=watch.now_ms(),
                 tip=watch.chain.tip,
                 chain=change,
                 sightings=facts.sightings,
-                readings=facts.readings,
+                readings={**facts.readings, **waiting},
                 caught_up_from=watch.caught_up_from,
                 pieces=facts.pieces,
             )

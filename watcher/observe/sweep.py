@@ -11,7 +11,7 @@ from watcher.bitcoin.types import BlockRef
 from watcher.core.observation import Reading
 from watcher.observe.facts import Facts
 from watcher.observe.rotation import Rotation, pieces
-from watcher.sources.base import SourceError, TooBusy, Unavailable
+from watcher.sources.base import Misbehaved, SourceError, TooBusy, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from watcher.observe.watch import Watch
 
 EMPTY_A_COMMIT: Final = 2_000  # scripts without a history, between two commits
+A_PIECE: Final = 20_000  # scripts asked for before what was said of them is taken down, which goes on beside
 STATUSES_A_TURN: Final = 2_000  # of the loop: a hundred thousand in one piece would hold it up for 100 ms
 LATE_SECONDS: Final = 5.0  # until a script is asked for again that the source did not come to
 _A_TURN: Final = 1e-4  # seconds; after `sleep(0)` one goes on before what has come meanwhile
@@ -81,7 +82,9 @@ class Sweep:
         turns = pieces(self._attendant.bound, self._watch.reread)
         self._rotation = Rotation(scripts, turns, now_ms, height)
         await asyncio.sleep(_A_TURN)  # the list was sorted, and is now made questions of
-        await self._ask(list(scripts), rung, paced=False)
+        # as the ledger has them, so that what is said of a piece lies together there
+        in_order = [script for script in self._watch.listing.treasuries if script in scripts]
+        await self._ask(in_order, rung, paced=False)
 
     async def ask_next(self, height: int, rung: float | None) -> None:
         """Ask for those whose turn it is, the source's tip being at this height."""
@@ -93,10 +96,37 @@ class Sweep:
         await self._ask(scripts, rung, paced=paced)
 
     async def _ask(self, scripts: list[ScriptHash], rung: float | None, *, paced: bool) -> None:
-        attendant, moment = self._attendant, self._watch.moment
+        """Piece by piece: while one is asked for, what was said of the one before is taken down.
+
+        An explorer reads the whole list in an order of its own, so that each has its turn.
+        """
+        size = A_PIECE if self._attendant.source.announces else len(scripts)
+        empty: set[ScriptHash] = set()
+        said_at = self._watch.moment
+        for piece in _parts(scripts, size) if scripts else []:
+            moment = self._watch.moment
+            # neither is broken off when the other fails: what is being committed is then known here too
+            heard, asked = await asyncio.gather(
+                self._hear_of_nothing(empty, said_at, rung),
+                self._ask_for(piece, paced=paced),
+                return_exceptions=True,
+            )
+            if isinstance(heard, BaseException):
+                raise heard
+            if isinstance(asked, BaseException):
+                raise asked
+            empty, said_at = asked, moment
+        if self.is_answered:
+            self.has_asked_all = True
+            self._watch.first_reading.has_spoken()
+        await self._hear_of_nothing(empty, said_at, rung)
+
+    async def _ask_for(self, scripts: Sequence[ScriptHash], *, paced: bool) -> set[ScriptHash]:
+        """Ask for a piece; those that have no history and were never read before."""
+        attendant = self._attendant
         # turns are paced so that what they cost is forgiven until the next; all at once is not
         with nullcontext() if paced else attendant.source.at_leisure():
-            statuses = await attendant.source.watch(scripts) if scripts else {}
+            statuses = await attendant.source.watch(scripts)
         empty: set[ScriptHash] = set()
         busy: set[ScriptHash] = set()
         late: list[float | None] = []
@@ -110,18 +140,17 @@ class Sweep:
                 elif isinstance(status, Unavailable):
                     late.append(status.retry_after)
             await asyncio.sleep(0)
-        attendant.too_busy = (attendant.too_busy - set(scripts)) | busy
+        attendant.too_busy = attendant.too_busy.difference(scripts) | busy
         if late:
             self._ask_again(max(seconds or LATE_SECONDS for seconds in late))
-        if self.is_answered:
-            self.has_asked_all = True
-            self._watch.first_reading.has_spoken()
-        await self._hear_of_nothing(empty, moment, rung)
+        return empty
 
     def _took(self, script: ScriptHash, status: str | SourceError | None) -> bool:
         """Note what is to be read for this status; True for a script without a history, never read before."""
         if isinstance(status, TooBusy):
             return False
+        if isinstance(status, Misbehaved):
+            raise status
         if isinstance(status, SourceError):
             self._unasked.add(script)  # it did not come to it: again in the next turn
             return False

@@ -39,9 +39,16 @@ class Testimonies:
         """The source has read the script."""
         self._said.setdefault(reading.scripthash, {})[source] = Testimony(reading, tip)
 
-    def merged(self, script: ScriptHash, suffices: Callable[[Collection[str]], bool]) -> Reading | None:
-        """All that is on the script, once sources that suffice have been heard."""
+    def merged(
+        self,
+        script: ScriptHash,
+        suffices: Callable[[Collection[str]], bool],
+        by: Collection[str] | None = None,
+    ) -> Reading | None:
+        """All that is on the script, once sources that suffice have been heard; of these alone, if given."""
         said = self._said.get(script, {})
+        if by is not None:
+            said = {source: testimony for source, testimony in said.items() if source in by}
         if not said or not suffices(said.keys()):
             return None
         txids: frozenset[Txid] = frozenset().union(*(t.reading.txids for t in said.values()))
@@ -53,7 +60,7 @@ class Testimonies:
         said = self._said.get(script)
         if said is None or not said.keys() >= set(asked):
             return
-        if len({testimony.reading.txids for testimony in said.values()}) == 1:
+        if len({said[source].reading.txids for source in asked}) == 1:
             del self._said[script]
 
     def about(self, script: ScriptHash) -> set[str]:

@@ -36,6 +36,7 @@ from watcher.observe.worth import Worth
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from watcher.bitcoin.networks import Params
     from watcher.bitcoin.types import BlockRef, ScriptHash, Txid
@@ -167,6 +168,11 @@ class Watch:
         """Unconfirmed transactions that too few have shown to be facts, the oldest first."""
         return self._jury.waiting
 
+    @property
+    def waited_on(self) -> AbstractSet[ScriptHash]:
+        """The scripts in whose histories one of these is."""
+        return self._jury.waits_on
+
     def unproven(self, treasury: str) -> int:
         """How many of its transactions wait for their branch."""
         return self.second_pass.waiting.get(treasury, 0)
@@ -241,7 +247,7 @@ class Watch:
         self._relisted = True
         self._doorbells.relisted()
 
-    async def list_of(self, source: str) -> frozenset[ScriptHash]:
+    async def list_of(self, source: str) -> AbstractSet[ScriptHash]:
         """The scripts that the source may be asked for."""
         async with self._turn:
             if self._relisted:
@@ -258,8 +264,13 @@ class Watch:
             await asyncio.get_running_loop().create_future()
         raise AssertionError("attendants never return")
 
-    async def follow(self, attendant: Attendant, tip: SourceTip, rung: float | None) -> Fork | None:
-        """Bring our chain to the source's tip, where that is heavier; where the two part, if they do."""
+    async def follow(
+        self, attendant: Attendant, tip: SourceTip, rung: float | None, *, catches_up: bool
+    ) -> Fork | None:
+        """Bring our chain to the source's tip, where that is heavier; where the two part, if they do.
+
+        One that `catches_up` was not listened to before: what its blocks brought is told late.
+        """
         source = attendant.source
         if self._chain is None:
             start, raws = await trusted_start(self.params, source)
@@ -270,12 +281,19 @@ class Watch:
         while isinstance(change := await follow(self.chain, source, tip), ChainChange):
             async with self._turn:
                 if change.old_tip == self.chain.tip:  # else another source was faster: look again
+                    if catches_up:
+                        self._caught_up(change.new_tip.height)
                     await self._change(attendant, change, tip, rung)
         self._has_tip = True
+        if catches_up:  # whatever height it told, no further than our chain, which is proven
+            self._caught_up(min(tip.block.height, self.chain.tip.height))
         if not self.listing.is_anchored:
             async with self._turn:
                 await self._scribe.tell(Facts())  # the tip is known: what is new on the list begins here
         return change
+
+    def _caught_up(self, height: int) -> None:
+        self.caught_up_from = max(self.caught_up_from, height)
 
     async def _change(
         self, attendant: Attendant, change: ChainChange, tip: SourceTip, rung: float | None
@@ -302,7 +320,7 @@ class Watch:
         try:
             # what was never read is read in slices, and not while everybody waits
             mine = (touched & self.listing.of(attendant.name)) - self.listing.unread
-            facts = await self.reader(attendant).read(mine, fork, fork)
+            facts = await self.reader(attendant).read(mine, min(fork, self.listing.past), fork)
             heard = await self._scribe.heard(attendant, facts, self.chain.tip)
         finally:
             await self._scribe.tell(

@@ -28,7 +28,7 @@ ENGLISH: Final = Catalogue(
         "tx.replaced": "TAKEN BACK, replaced by another transaction",
         "tx.dropped": "TAKEN BACK, gone from the network",
         "tx.conflicted": "TAKEN BACK, its coins were spent otherwise",
-        "tx.reclassified": "READ ANEW, the watch list changed",
+        "tx.reclassified": "READ ANEW, more is known of it",
     },
     titles={
         "chain.reorganized": "Reorganisation of the chain, depth {depth}",
@@ -74,8 +74,8 @@ ENGLISH: Final = Catalogue(
         " of it no longer holds. It may come back: whoever has it can send it again.",
         "tx.conflicted": "A transaction in a block spends the same coins. This one can no longer confirm;"
         " what was told of it no longer holds.",
-        "tx.reclassified": "No coin moved just now. The watch list changed, and this transaction, told"
-        " otherwise before, now reads as in the title.",
+        "tx.reclassified": "No coin moved just now. The watch list changed, or a coin that this"
+        " transaction spends became known only now: told otherwise before, it reads as in the title.",
         "chain.reorganized": "The newest blocks were displaced by a branch with more work. What changed for"
         " a treasury has a message of its own.",
         "watch.baselined": "Everything that the watched addresses held is known and in the total; from here"
@@ -143,8 +143,8 @@ ENGLISH: Final = Catalogue(
         "tx.conflicted.outflow": "See where the other transaction pays to. If it is not yours, treat the"
         " keys as stolen and move what is left to new keys.",
         "tx.conflicted": "This payment will not come. If something was given for it, ask whoever paid.",
-        "tx.reclassified": "Check that whoever changed the watch list was allowed to, and that the added"
-        " addresses are yours.",
+        "tx.reclassified": "If the watch list changed, check that whoever changed it was allowed to, and"
+        " that the added addresses are yours. Otherwise a server kept a coin back: see the sources.",
         "chain.reorganized": "Depth 1 is usual. From 3 on, wait longer before you call a payment final.",
         "watch.removed": "Ask whoever looks after the watch list. If nobody removed them on purpose,"
         " somebody wants them unwatched: put them back and look at what they hold.",

@@ -28,7 +28,7 @@ SPANISH: Final = Catalogue(
         "tx.replaced": "SIN EFECTO, otra transacción ocupó su lugar",
         "tx.dropped": "SIN EFECTO, desapareció de la red",
         "tx.conflicted": "SIN EFECTO, sus monedas se gastaron de otro modo",
-        "tx.reclassified": "SE LEE DE OTRO MODO, cambió la lista de vigilancia",
+        "tx.reclassified": "SE LEE DE OTRO MODO, se sabe más de ella",
     },
     titles={
         "chain.reorganized": "Reorganización de la cadena, profundidad {depth}",
@@ -73,8 +73,9 @@ SPANISH: Final = Catalogue(
         " que se dijo de ella ya no vale. Puede volver: quien la tenga puede enviarla otra vez.",
         "tx.conflicted": "Una transacción que está en un bloque gasta las mismas monedas. Esta ya no puede"
         " confirmarse; lo que se dijo de ella ya no vale.",
-        "tx.reclassified": "Ahora no se movió ninguna moneda. Cambió la lista de vigilancia, y esta"
-        " transacción, de la que se dijo otra cosa, se lee ya como dice el título.",
+        "tx.reclassified": "Ahora no se movió ninguna moneda. Cambió la lista de vigilancia, o se"
+        " supo más tarde de una moneda que esta transacción gasta: se dijo otra cosa, y se lee como dice el"
+        " título.",
         "chain.reorganized": "Una rama con más trabajo desplazó a los bloques más recientes. De lo que"
         " cambió para una tesorería se avisa aparte.",
         "watch.baselined": "Se conoce y está en el total todo lo que tenían las direcciones vigiladas; desde"
@@ -143,8 +144,8 @@ SPANISH: Final = Catalogue(
         "tx.conflicted.outflow": "Vea adónde paga la otra transacción. Si no es suya, dé las claves por"
         " robadas y pase lo que queda a claves nuevas.",
         "tx.conflicted": "Este pago no llegará. Si se entregó algo a cambio, pregunte a quien pagó.",
-        "tx.reclassified": "Compruebe que quien cambió la lista de vigilancia tenía permiso y que las"
-        " direcciones añadidas son suyas.",
+        "tx.reclassified": "Si cambió la lista de vigilancia, compruebe que quien la cambió tenía permiso"
+        " y que las direcciones añadidas son suyas. Si no, un servidor calló una moneda: mire las fuentes.",
         "chain.reorganized": "Una profundidad de 1 es habitual. A partir de 3, espere más antes de dar un"
         " pago por firme.",
         "watch.removed": "Pregunte a quien lleva la lista de vigilancia. Si nadie las quitó a propósito,"
