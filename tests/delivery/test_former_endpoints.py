@@ -178,6 +178,47 @@ async def test_an_endpoint_that_is_led_elsewhere_is_told_where_it_was(stand: Sta
     await stand.new.wait_for(lambda one: one.type == "config.changed")
 
 
+async def ended(stand: Stand) -> None:
+    """The endpoint `ops` has said 410."""
+    stand.old.answer = status(410)
+    await stand.pay()
+
+    async def dead() -> bool:
+        return bool(await stand.deliveries("ops", "dead"))
+
+    await until(dead, within=60, what="a delivery that is dead")
+
+
+async def settled(stand: Stand) -> None:
+    """Nothing waits for `ops` any more."""
+
+    async def nothing() -> bool:
+        return not await stand.deliveries("ops", "pending")
+
+    await until(nothing, within=60, what="nothing pending")
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["reload", "restart"])
+async def test_where_it_is_led_now_nobody_has_said_410(stand: Stand, *, restart: bool) -> None:
+    await ended(stand)
+    await stand.take(stand.redirected(), restart=restart)
+    txid = await stand.pay()
+    await settled(stand)
+    assert txid in payments(stand.new)
+
+
+async def test_one_that_was_removed_and_is_back_is_tried_again_after_a_410(stand: Stand) -> None:
+    first = stand.daemon.config
+    await ended(stand)
+    await stand.take(stand.renamed(), restart=False)
+    stand.old.answer = status(200)
+    await stand.kept_is("desk")
+    await stand.take(first, restart=False)
+    txid = await stand.pay()
+    await settled(stand)
+    assert txid in payments(stand.old)
+
+
 async def test_a_secret_exchanged_is_no_new_place(stand: Stand) -> None:
     (stand.state.parent / "ops.secret").write_text(OTHER_SECRET)
     stand.old.secret = OTHER_SECRET

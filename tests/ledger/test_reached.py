@@ -123,3 +123,19 @@ def test_of_a_former_place_nothing_is_told_that_nobody_would_end() -> None:
     first, *_ = lend(eye, eye.now_ms, "ops.before.17")
     assert attempted(eye, (first, Dead(), "connection")) == frozenset()
     assert eye.connection.execute("SELECT * FROM conditions").fetchall() == []
+
+
+def test_what_was_on_its_way_when_a_410_came_does_not_end_it() -> None:
+    eye = owing()
+    first, second, third, _ = lend(eye, eye.now_ms)
+    assert attempted(eye, (first, Refused(), "gone"), (second, Accepted(), "delivered")) == {"chat", "mail"}
+    assert attempted(eye, (third, Accepted(), "delivered")) == frozenset()
+    assert owed(eye, "chat") == [("endpoint.failed", "warning")]
+    revive(eye.connection, "ops")
+    (again,) = [
+        row["id"]
+        for row in eye.connection.execute(
+            "SELECT id FROM deliveries WHERE state = 'dead' AND endpoint = 'ops' LIMIT 1"
+        )
+    ]
+    assert attempted(eye, (again, Accepted(), "delivered")) == {"chat", "mail"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -12,6 +12,9 @@ from tests.ledger.test_replay import RUNGS, TREASURIES, rules
 from tests.walks.eye import FINALITY, Eye
 from tests.walks.world import World
 from watcher.core.rules import Policy
+
+if TYPE_CHECKING:
+    from watcher.core.events import Event
 
 LOUDNESS: Final = ("info", "warning", "critical")
 
@@ -32,6 +35,14 @@ def lived(seed: int) -> Eye:
     return eye
 
 
+def told_of(eye: Eye, event: Event) -> dict[str, int]:
+    """Who was told of it, and how loudly."""
+    rows = eye.connection.execute(
+        "SELECT endpoint, severity FROM deliveries WHERE webhook_id = ?", (event.id,)
+    )
+    return {row["endpoint"]: LOUDNESS.index(row["severity"]) for row in rows}
+
+
 @pytest.mark.parametrize("seed", range(100, 115))
 def test_every_correction_goes_to_all_who_were_told_at_least_as_loudly(seed: int) -> None:
     eye = lived(seed)
@@ -45,15 +56,24 @@ def test_every_correction_goes_to_all_who_were_told_at_least_as_loudly(seed: int
         for row in before:
             level = LOUDNESS.index(row["severity"])
             loudest[row["endpoint"]] = max(level, loudest.get(row["endpoint"], 0))
-        told = {
-            row["endpoint"]: LOUDNESS.index(row["severity"])
-            for row in eye.connection.execute(
-                "SELECT endpoint, severity FROM deliveries WHERE webhook_id = ?",
-                (event.id,),
-            )
-        }
+        told = told_of(eye, event)
         assert all(told[endpoint] >= level for endpoint, level in loudest.items()), event
     assert len(corrections) > 3
+
+
+@pytest.mark.parametrize("seed", range(100, 115))
+def test_whoever_was_told_what_is_taken_back_is_told(seed: int) -> None:
+    """Also of a child that falls with its parent, and with that into another incident."""
+    eye = lived(seed)
+    for event in eye.events:
+        if event.correction and event.data["supersedes"]:
+            told = told_of(eye, event)
+            for row in eye.connection.execute(
+                """SELECT d.endpoint, d.severity FROM deliveries d JOIN events e USING (sequence)
+                   WHERE e.id = ?""",
+                (event.data["supersedes"],),
+            ):
+                assert told.get(row["endpoint"], -1) >= LOUDNESS.index(row["severity"]), event
 
 
 @pytest.mark.parametrize("seed", range(100, 115))

@@ -11,6 +11,7 @@ from watcher.ledger import chain as kept_chain
 from watcher.ledger import configs, knowledge
 from watcher.ledger.commit import Committed, tell
 from watcher.ledger.conditions import Condition, forget_others, holding, set_condition
+from watcher.ledger.outbox import revive
 from watcher.ledger.reached import KIND
 from watcher.ledger.rungs import pass_rungs
 from watcher.ledger.watches import sync
@@ -61,6 +62,9 @@ def relist(
     insiders: tuple[str, ...] = ()
     moved = succession.moved(connection)
     if before is not None and (before["digest"] != after["digest"] or moved):
+        # a 410 was said by the place that was, and not by the one that a name leads to now
+        for name in {*moved.values()} | {*after["endpoints"]} - {*before["endpoints"]}:
+            revive(connection, name)
         changes, quieter = difference(before, after)
         changes += [{"what": "endpoint", "name": name, "change": "moved"} for name in moved.values()]
         lost = succession.lost(before["endpoints"])

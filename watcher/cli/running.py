@@ -67,7 +67,8 @@ def _held(config: Config) -> ExitStack:
         who = ""
         if isinstance(error, PermissionError):
             who = f"; the user that runs this (uid {os.geteuid()}) has to be able to write there"
-        text = f"the state directory cannot be used: {error.filename}: {error.strerror}{who}"
+        where = error.filename or config.state_directory  # what fails at an open file names none
+        text = f"the state directory cannot be used: {where}: {error.strerror}{who}"
         raise Failure(ExitCode.LEDGER, text) from None
     return stack
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
 
 Told: TypeAlias = Mapping[str, Mapping[str, Severity]]
-"""By incident, the endpoints that were sent anything of it and the loudest they were sent."""
+"""By incident, the endpoints that were sent anything of it and the loudest they were sent.
+
+By event too, where its transaction had another incident before: who was sent anything of that.
+"""
 
 _LOUDNESS: Final = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 
@@ -229,11 +232,13 @@ class _Desk:
     def correct(self, event: Event) -> None:
         """To whoever was told of the incident, and to whom the rules name for this flow."""
         step = event.type.removeprefix("tx.")
-        told = self._told.get(event.incident or "", {})
+        told = dict(self._told.get(event.incident or "", {}))
+        for endpoint, severity in self._told.get(event.id, {}).items():
+            told[endpoint] = _louder(told.get(endpoint, severity), severity)
         named = [rule for rule in self._policy.rules if _names(self._policy, rule, event)]
         loudest = max([*told.values(), *(r.severity for r in named)], key=_LOUDNESS.__getitem__, default=None)
         floor = Severity.CRITICAL if event.critical else Severity.INFO
-        for endpoint, severity in dict(told).items():
+        for endpoint, severity in told.items():
             self._add(Notice(endpoint, event.id, event, step, _louder(severity, floor), ()))
         for rule in named:
             for endpoint in rule.send_to:

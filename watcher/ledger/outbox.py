@@ -96,7 +96,7 @@ def lease_due(connection: sqlite3.Connection, endpoint: str, now_ms: int, limit:
     tried before goes on with its schedule when the pause is over. A lease that ends later than a new one
     would was given before the clock was set back, and holds nothing.
     """
-    if _is_gone(connection, endpoint):
+    if is_gone(connection, endpoint):
         _bury(connection, endpoint, now_ms, GONE)
         return Lease((), None)
     paused_ms = paused_until(connection, endpoint, now_ms)
@@ -185,7 +185,7 @@ def paused_until(connection: sqlite3.Connection, endpoint: str, now_ms: int) -> 
 
 def standing(connection: sqlite3.Connection, endpoint: str, now_ms: int) -> list[str]:
     """The bodies by which the endpoint was told of conditions that hold now; none where it is spared."""
-    if _is_gone(connection, endpoint) or paused_until(connection, endpoint, now_ms) is not None:
+    if is_gone(connection, endpoint) or paused_until(connection, endpoint, now_ms) is not None:
         return []
     rows = connection.execute(
         """SELECT d.body FROM conditions c
@@ -267,7 +267,8 @@ def _gone_key(endpoint: str) -> str:
     return f"gone:{endpoint}"
 
 
-def _is_gone(connection: sqlite3.Connection, endpoint: str) -> bool:
+def is_gone(connection: sqlite3.Connection, endpoint: str) -> bool:
+    """Whether the endpoint said 410, and nobody has asked since to try it again."""
     found = connection.execute("SELECT 1 FROM meta WHERE key = ?", (_gone_key(endpoint),)).fetchone()
     return found is not None
 

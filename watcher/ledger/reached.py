@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from watcher.core.outbox import Accepted, Attempt, Dead, Refused
 from watcher.ledger.conditions import Condition, set_condition
+from watcher.ledger.outbox import is_gone
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,6 +37,8 @@ def judge(connection: sqlite3.Connection, settings: Settings, attempts: Sequence
             name, accepted = endpoints[attempt.delivery], isinstance(attempt.fate, Accepted)
             if name not in settings.policy.endpoints:
                 continue  # a former place: nothing would ever end it
+            if accepted and is_gone(connection, name):
+                continue  # on its way when a 410 came: nothing else is sent there, and so nothing is well
             told |= set_condition(
                 connection,
                 settings,

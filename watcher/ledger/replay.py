@@ -90,7 +90,8 @@ class _Fold:
 
     def _decided(self, events: list[Event], climbs: list[Climb]) -> Iterator[Notice]:
         expectations = Expectations(self.connection)
-        decision = decide(self.policy, events, climbs, self.told, self._recall, expectations.was_recognised)
+        told = self.told | {event.id: self._told_of_its_own(event) for event in events}
+        decision = decide(self.policy, events, climbs, told, self._recall, expectations.was_recognised)
         never_told = self._ended(events)
         for notice in decision.notices:
             key = (notice.endpoint, notice.webhook_id)
@@ -116,6 +117,14 @@ class _Fold:
         endpoints = self.told.setdefault(notice.event.incident, {})
         old = endpoints.get(notice.endpoint, notice.severity)
         endpoints[notice.endpoint] = max(old, notice.severity, key=_LOUDNESS.index)
+
+    def _told_of_its_own(self, event: Event) -> dict[str, Severity]:
+        """Who was told of the incident that a transaction had before it fell with its parent."""
+        superseded = event.data.get("supersedes")
+        if not event.correction or superseded is None:
+            return {}
+        row = self.connection.execute("SELECT incident FROM events WHERE id = ?", (superseded,)).fetchone()
+        return {} if row["incident"] == event.incident else self.told.get(row["incident"], {})
 
     def _recall(self, sequence: int) -> Event:
         row = self.connection.execute("SELECT * FROM events WHERE sequence = ?", (sequence,)).fetchone()
