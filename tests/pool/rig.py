@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from watcher.sources.electrum import ElectrumSource
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
     from pathlib import Path
 
     from tests.toy.electrum import ToyElectrum
@@ -119,14 +120,19 @@ def electrum(servers: Mapping[str, ToyElectrum | Toxic]) -> list[ElectrumSource]
 async def pool(
     state: Path,
     sources: Sequence[Source],
-    scripts: Sequence[bytes],
+    scripts: Sequence[bytes] | Mapping[str, Sequence[bytes]],
     *,
     wanted: int = 2,
     trusted: Collection[str] = (),
     operators: Mapping[str, str] | None = None,
+    learns: Mapping[str, Collection[str]] | None = None,
     dropped_after_ms: int = 0,
 ) -> AsyncIterator[Pool]:
-    """All of it runs while the context lasts; `operators` says who runs a source, else each its own."""
+    """All of it runs while the context lasts; `operators` says who runs a source, else each its own.
+
+    `scripts` are of one treasury, or by treasury; `learns` says which of these a source may, else it may all.
+    """
+    by_treasury = scripts if isinstance(scripts, Mapping) else {TREASURY: scripts}
     connection = create_or_open(state, Network.REGTEST, 0)
     writer = Writer(connection)
     try:
@@ -135,14 +141,22 @@ async def pool(
             Policy((), FINALITY, {}),
             "",
         )
-        listed = [Listed(scripthash(script), script, None, None, None, None, None) for script in scripts]
-        await writer.run(
-            lambda c: sync(c, settings.terms, [TreasuryList(TREASURY, TREASURY, "own", listed)], 0)
-        )
+        lists = [
+            TreasuryList(
+                name, name, "own", [Listed(scripthash(s), s, None, None, None, None, None) for s in some]
+            )
+            for name, some in by_treasury.items()
+        ]
+        await writer.run(lambda c: sync(c, settings.terms, lists, 0))
         names = tuple(source.name for source in sources)
         doorbells = Doorbells(names)
         witnesses = [
-            Witness(name, (operators or {}).get(name, name), name in trusted, frozenset({TREASURY}))
+            Witness(
+                name,
+                (operators or {}).get(name, name),
+                name in trusted,
+                frozenset((learns or {}).get(name, by_treasury)),
+            )
             for name in names
         ]
 

@@ -48,17 +48,24 @@ def too_busy(script: bytes) -> Callable[[list[Any], Any], Any]:
     return answer
 
 
-async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("away", [False, True], ids=["watched", "after an outage"])
+async def test_an_outflow_waits_for_a_script_that_is_refused_for_the_moment(
+    tmp_path: Path, *, away: bool
+) -> None:
     chain = ToyChain()
     async with (
         ToyElectrum(chain) as server,
         pool(tmp_path, electrum({"a": server}), [OURS, OTHER], wanted=1) as here,
     ):
         await here.baselined()
+        if away:
+            await server.stop()
         coin = chain.know(Tx((next(iter(chain.unspent(FAUCET))),), ((OTHER, 500_000),)))
         spend = chain.know(Tx((Outpoint(coin, 0),), ((OURS, 4_000), (FAUCET, 490_000))))
         server.forge("blockchain.scripthash.get_history", refused_twice(OTHER))
         chain.mine(txs=[coin, spend])
+        if away:
+            await server.start()
         await here.happens(lambda: here.balance == (4_000, 0), "what is left")
         assert [event.flow for event in here.told("tx.confirmed")] == [Flow.INFLOW, Flow.OUTFLOW]
         assert not here.told("tx.reclassified")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.pool.rig import electrum, pool
+from tests.stack.processes import until
 from tests.toy.chain import FAUCET, FEE, ToyChain
 from tests.toy.coding import Tx
 from tests.toy.electrum import ToyElectrum
@@ -111,3 +113,22 @@ async def test_who_alone_showed_a_parent_and_its_child_that_fell_together_is_no_
                 await here.sweep()
             await here.happens(lambda: len(here.watch.candidates) == 0, "neither")
             assert here.watch.conduct.strikes == {}
+
+
+async def test_what_waits_at_all_of_them_rings_nobody(chain: ToyChain, tmp_path: Path) -> None:
+    """All show both rivals by now, and the first still waits: what each says is known to the others."""
+    first, rival = _rivals(chain, FIRST, OTHER)
+    async with four(chain, tmp_path, FIRST, OTHER) as (here, servers):
+        await parted(here, servers, first, rival)
+        for server in servers:
+            server.faults.fakes = {first.txid: first, rival.txid: rival}
+            server.notify()
+        for _ in range(3):
+            await here.sweep()
+
+        async def quiet() -> bool:
+            before = here.watch.rounds
+            await asyncio.sleep(1)
+            return here.watch.rounds == before
+
+        await until(quiet, within=30, what="an end of the questions")

@@ -69,6 +69,11 @@ class ToyChain:
         self._forget_unconfirmed(txid)
         self._changed()
 
+    def send_again(self, txid: Txid) -> None:
+        """Into the mempool, from which it was dropped."""
+        self.mempool[txid] = None
+        self._changed()
+
     def mine(self, count: int = 1, txs: Iterable[Txid] | None = None) -> BlockRef:
         """So many blocks, the first with these transactions (default: the mempool); the new tip."""
         chosen = tuple(self.mempool if txs is None else txs)
