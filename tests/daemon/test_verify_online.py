@@ -52,7 +52,7 @@ async def test_what_the_only_source_hid_is_found_by_asking_another(tmp_path: Pat
         daemon.write_config()
         kept = await verified(daemon)  # the other may not learn alpha
         assert kept.code == 0, kept.out
-        assert "source other: 1 scripts, 1 transactions in blocks, 0 of them not in the ledger" in kept.out
+        assert "source other: 1 script, 1 transaction in blocks, 0 of them not in the ledger" in kept.out
 
 
 async def test_where_nobody_answers_nothing_is_said_to_hold(toy: ToyElectrum, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def untouched(service: Service) -> Iterator[Service]:
 def test_it_is_ready_when_it_serves_and_tells_how_far_it_is(service: Service) -> None:
     assert service.state == "active"
     service.inside.wait(
-        lambda: service.inside.property(UNIT, "StatusText") == "tip 110, 1 of 1 sources up, all scripts read",
+        lambda: service.inside.property(UNIT, "StatusText") == "tip 110, 1 of 1 source up, all scripts read",
         within=120,
         what="the status line",
     )
@@ -47,7 +47,7 @@ def test_it_is_ready_without_any_source_and_says_so(untouched: Service) -> None:
     untouched.start()
     assert untouched.state == "active"
     untouched.inside.wait(
-        lambda: "0 of 1 sources up" in untouched.inside.property(UNIT, "StatusText"),
+        lambda: "0 of 1 source up" in untouched.inside.property(UNIT, "StatusText"),
         within=120,
         what="the status line",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +47,11 @@ class Ledger(SmallLedger):
         self.sql("UPDATE transactions SET block_time = ? WHERE block_height = ?", time, height)
         header = bytes(68) + time.to_bytes(4, "little") + bytes(8)
         self.sql("INSERT OR REPLACE INTO headers VALUES (?, ?)", height, header)
+
+    def begin(self) -> None:
+        """A treasury that is read and empty."""
+        self.treasury("alpha", confirmed=0, pending=0, baselined=True)
+        self.scripts("alpha", 1, read=1)
 
     def totals(self) -> Totals | None:
         start = int(DAY.timestamp())
@@ -105,6 +112,71 @@ def test_a_treasury_never_used_held_nothing_from_its_first_reading_on(ledger: Le
     assert ledger.totals() == Totals(0, 0)
     ledger.block(7, 24)
     assert ledger.totals() is None
+
+
+def walked(ledger: Ledger) -> Totals | None:
+    """The totals of the day by the rule's own words: along the whole book, block by block."""
+    rows = ledger.connection.execute(
+        """SELECT t.block_time AS time, sum(e.amount) AS sats
+           FROM entries e JOIN transactions t ON t.id = e.tx
+           GROUP BY t.block_height ORDER BY t.block_height"""
+    ).fetchall()
+    start = int(DAY.timestamp())
+    if rows[0]["time"] >= start + 86_400:
+        return None
+    held = list(accumulate((row["sats"] for row in rows), initial=0))
+    began = next((n for n, row in enumerate(rows) if row["time"] >= start), len(rows))
+    of_day = [held[n + 1] for n, row in enumerate(rows) if start <= row["time"] < start + 86_400]
+    return Totals(min(held[began], *of_day, held[began]), max(held[began], *of_day, held[began]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_totals_of_a_day_are_those_of_a_walk_along_the_whole_book(ledger: Ledger, seed: int) -> None:
+    """Over weeks, with blocks of no transaction and miners' clocks that are hours behind and ahead."""
+    rng = Random(seed)
+    ledger.begin()
+    hour = rng.uniform(-600, 20)
+    for height in range(800_000, 800_000 + rng.randrange(1, 1_200)):
+        hour += rng.expovariate(2)
+        if rng.random() < 0.3:
+            ledger.tx(
+                "alpha", f"{height:064x}"[-2:] + f"{height:x}", (height, 0), "inflow", rng.randrange(-9, 99)
+            )
+        ledger.block(height, hour + rng.uniform(-1.5, 1.5))
+    ledger.tx("alpha", "last", (900_000, 0), "inflow", 1)
+    ledger.block(900_000, max(hour, 30) + 2)
+    total = ledger.connection.execute("SELECT sum(amount) FROM entries").fetchone()[0]
+    ledger.sql("UPDATE treasuries SET confirmed = ?", total)
+    assert ledger.totals() == walked(ledger)
+
+
+def test_the_totals_of_a_day_cost_what_is_around_it_and_not_the_book(ledger: Ledger) -> None:
+    taken: list[int] = []
+
+    def tick() -> None:
+        taken.append(1)
+
+    ledger.begin()
+    ledger.tx("alpha", "first", (500_000 - 144 * 12, 0), "inflow", 1)
+    costs: list[int] = []
+    first = 0
+    for each_day in (10, 200):
+        ledger.sql("BEGIN")
+        # nine days well before the one in question, and nine well after it
+        for day in (*range(-11, -2), *range(3, 12)):
+            for n in range(first, each_day):
+                ledger.tx("alpha", f"{day} {n}", (500_000 + 144 * day, n), "inflow", 1)
+        for day in range(-12, 13):
+            ledger.block(500_000 + 144 * day, 24 * day)
+        ledger.sql("UPDATE treasuries SET confirmed = ?", 1 + 18 * each_day)
+        ledger.sql("COMMIT")
+        first = each_day
+        ledger.connection.set_progress_handler(tick, 10)
+        taken.clear()
+        assert ledger.totals() == Totals(1 + 9 * each_day, 1 + 9 * each_day)
+        costs.append(len(taken))
+        ledger.connection.set_progress_handler(None, 0)
+    assert costs[1] < 1.5 * costs[0] + 10, costs
 
 
 def config(

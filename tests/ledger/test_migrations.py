@@ -107,6 +107,7 @@ def of_the_first_version(path: Path) -> None:
         for trigger in ("entry_new", "entry_gone", "entry", "transaction"):
             ledger.execute(f"DROP TRIGGER sums_{trigger}")
         ledger.execute("DROP TABLE sums")
+        ledger.execute("DROP INDEX transactions_unproven")
         ledger.execute("ALTER TABLE watches DROP COLUMN read")
         ledger.execute("ALTER TABLE watches DROP COLUMN licence")
         ledger.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first'")

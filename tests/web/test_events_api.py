@@ -100,6 +100,32 @@ async def test_what_cannot_be_meant_is_a_bad_request(
     assert body["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("events", "after"),
+        ("events", "limit"),
+        ("events/stream", "after"),
+        ("treasuries", "at"),
+        ("treasuries/alpha/history", "after"),
+        ("treasuries/alpha/history", "since"),
+        ("treasuries/alpha/history", "format"),
+        ("deliveries", "state"),
+        ("deliveries", "endpoint"),
+        ("deliveries", "before"),
+    ],
+)
+async def test_a_parameter_without_a_value_is_named(
+    serve: Open, http: aiohttp.ClientSession, path: str, name: str
+) -> None:
+    async with serve() as bound:
+        body = await ask(http, f"{bound.url}/api/v1/{path}?{name}=", 400)
+        # in one line, whatever else is asked
+        assert body["detail"] == f"{name} is empty: leave it out, or give it a value"
+        body = await ask(http, f"{bound.url}/api/v1/{path}?cursor=", 400)
+        assert body["detail"].startswith("unknown query parameter; known here: ")
+
+
 async def test_an_empty_log_has_a_cursor_too(
     serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
 ) -> None:

@@ -84,7 +84,7 @@ async def test_one_and_none_are_told_as_such(
         ledger.sql("DELETE FROM entries WHERE treasury = 'alpha'")
         ledger.event("watch.removed", "alpha")
         home = await page(http, f"{bound.url}/")
-    assert "2 of 3 independent servers answer; the word of one is enough." in home.source
+    assert "Independent servers that answer: 2 of 3; the word of one is enough." in home.source
     (alpha, _) = home.text("section", class_="card")
     assert "No transaction so far. 5.20000000 BTC were there at the first reading" in alpha
 
@@ -243,6 +243,68 @@ async def test_every_version_of_the_list_is_told_where_its_addresses_are(
     assert links.count(f"/events/evt_{added}") == links.count("/events/evt_1") == 1
     assert links.index(f"/events/evt_{added}") < links.index("/events/evt_1")
     assert not then.all("h3", id="versions")
+
+
+async def test_the_links_lead_through_every_version_of_the_list(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    versions = {"/events/evt_1"}
+    versions |= {f"/events/evt_{ledger.event('watch.added', 'alpha', scripts=1)}" for _ in range(120)}
+    for _ in range(30):
+        ledger.event("tx.seen", "alpha", flow="inflow")
+    alpha, seen = "/treasuries/alpha", []
+    async with serve() as bound:
+        link: str | None = alpha
+        while link:
+            found = await page(http, f"{bound.url}{link}")
+            links = [a.attributes["href"] for a in found.all("a")]
+            seen.append([href for href in links if href in versions])
+            assert (f"{alpha}#versions" in links) == (link != alpha)
+            link = next((href for href in links if "?version=" in href), None)
+        beyond = await page(http, f"{bound.url}{alpha}?version=1")
+        assert f"{alpha}#versions" in [a.attributes["href"] for a in beyond.all("a")]
+        assert (await page(http, f"{bound.url}{alpha}?version=first")).status == 400
+    assert [len(each) for each in seen] == [50, 50, 21]
+    assert {href for each in seen for href in each} == versions
+
+
+@pytest.mark.parametrize(
+    ("lang", "address", "transaction", "servers", "some"),
+    [
+        (
+            "en",
+            "1 address watched;",
+            "1 transaction, not proven yet.",
+            "that answer: 1 of 1;",
+            "1 of them proven",
+        ),
+        (
+            *("es", "1 dirección bajo vigilancia;", "1 transacción, aún sin probar."),
+            *("que responden: 1 de 1;", "probadas en la cadena con más trabajo: 1."),
+        ),
+    ],
+)
+async def test_one_is_not_told_as_many(
+    serve: Open,
+    http: aiohttp.ClientSession,
+    ledger: SmallLedger,
+    daemon: StillDaemon,
+    lang: str,
+    address: str,
+    transaction: str,
+    servers: str,
+    some: str,
+) -> None:
+    daemon.page = PageTerms(lang=lang, addresses=False)
+    ledger.sql("UPDATE watches SET removed_ms = 1 WHERE treasury = 'alpha' AND id > 1")
+    ledger.sql("UPDATE transactions SET trust = 'corroborated' WHERE id > 1")
+    async with serve() as bound:
+        assert address in (await page(http, f"{bound.url}/treasuries/alpha")).source
+        home = await page(http, f"{bound.url}/")
+        assert servers in home.source
+        assert some in home.text("dd")[0]
+        ledger.sql("UPDATE entries SET state = 'dropped' WHERE tx <> 2")
+        assert (await page(http, f"{bound.url}/")).text("dd")[0].startswith(transaction)
 
 
 async def test_an_address_that_moved_too_often_for_a_read_is_not_added_up_and_the_others_are(

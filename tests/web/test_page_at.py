@@ -114,6 +114,18 @@ async def test_what_comes_later_does_not_change_an_earlier_moment(
     assert seen.text("section", class_="card") == again.text("section", class_="card")
 
 
+async def test_a_chart_within_one_day_says_the_hours(
+    serve: Open, http: aiohttp.ClientSession, later: SmallLedger
+) -> None:
+    async with serve() as bound:
+        for at, ends in (
+            ("102", ["2026-11-24 22:40", "2026-11-24 23:00"]),
+            ("103", ["2026-11-24", "2026-11-25"]),
+        ):
+            chart = await page(http, f"{bound.url}/treasuries/alpha/chart.svg?at={at}")
+            assert chart.text("text")[-2:] == ends
+
+
 @pytest.mark.parametrize("at", ["103", "999999999", "2026-11-24", "2030-01-01"])
 async def test_a_moment_that_is_not_read_yet_is_not_guessed(
     serve: Open, http: aiohttp.ClientSession, at: str
@@ -169,7 +181,11 @@ async def test_the_chart_of_a_long_past_is_read_in_parts_and_goes_to_its_end(
         " iif(id % 3, 2, -1), 1, NULL, 0, iif(id % 3, 2, -1), 0, 0, 1, 0, 'inc_x', NULL, NULL, NULL, NULL"
         " FROM transactions WHERE block_height >= 1000"
     )
-    ledger.sql("UPDATE treasuries SET confirmed = confirmed + ? WHERE name = 'alpha'", blocks)
+    ledger.sql(
+        "UPDATE treasuries SET confirmed = confirmed + ?, complete_height = ? WHERE name = 'alpha'",
+        *(blocks, 999 + blocks),
+    )
+    ledger.header(999 + blocks)
     ledger.sql("COMMIT")
     await daemon.take_time()
     async with serve() as bound:
@@ -178,7 +194,16 @@ async def test_the_chart_of_a_long_past_is_read_in_parts_and_goes_to_its_end(
             assert response.status == 200
             text = await response.text()
         assert daemon.reads > reads + 3
-        async with http.get(f"{bound.url}/treasuries/alpha/chart.svg?at=102") as response:
-            assert response.status == 200
+        earlier = []
+        for grown in (0, 400_000):
+            ledger.tx("alpha", f"{grown:x}", (1_000 + blocks + grown, 9), "inflow", 1)
+            ledger.sql("UPDATE treasuries SET confirmed = confirmed + 1 WHERE name = 'alpha'")
+            ledger.header(1_000 + blocks + grown)
+            for at in (102, 40_000, 999 + blocks - 1):
+                async with http.get(f"{bound.url}/treasuries/alpha/chart.svg?at={at}") as response:
+                    assert response.status == 200
+                    earlier.append(await response.read())
     assert "at the end 5.20120000 BTC" in text
     assert len(text) < 100_000
+    # the chain may grow as it will: the picture of an earlier moment is the same for ever
+    assert earlier[:3] == earlier[3:]

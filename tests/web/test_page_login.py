@@ -25,6 +25,17 @@ async def cookie(http: aiohttp.ClientSession, url: str | None, token: str) -> ai
     return await http.post(f"{url}/login", data={"token": token}, allow_redirects=False)
 
 
+@pytest.mark.parametrize(("lang", "title"), [("en", "A token is required"), ("es", "Se necesita un token")])
+async def test_what_is_refused_is_told_once_and_in_the_language_of_the_page(
+    serve: Open, http: aiohttp.ClientSession, daemon: StillDaemon, lang: str, title: str
+) -> None:
+    daemon.page = PageTerms(lang=lang)
+    async with serve(TOKENS) as bound:
+        closed = await page(http, f"{bound.url}/")
+    assert closed.text("main")[0].startswith(title)
+    assert "a token is required" not in closed.text("main")[0]
+
+
 @pytest.mark.parametrize(("token", "write"), [(READ, 403), (ADMIN, 202)])
 async def test_a_cookie_opens_what_its_token_opens(
     serve: Open, http: aiohttp.ClientSession, token: str, write: int
@@ -32,7 +43,9 @@ async def test_a_cookie_opens_what_its_token_opens(
     async with serve(TOKENS) as bound:
         closed = await page(http, f"{bound.url}/")
         assert closed.status == 401
-        assert "/login" in [a.attributes["href"] for a in closed.all("a")]
+        links = [a.attributes["href"] for a in closed.all("a")]
+        assert "/login" in links
+        assert "/outbox" not in links
         assert (await page(http, f"{bound.url}/login")).status == 200
         answer = await cookie(http, bound.url, token)
         assert (answer.status, answer.headers["Location"]) == (303, "/")

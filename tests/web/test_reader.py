@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.web.small_ledger import BLOCK_TIME
-from watcher.ledger import course, earlier, pages
+from watcher.ledger import course, earlier, pages, unproven
 from watcher.ledger.figures import figures
 from watcher.ledger.history import HistoryCursor, history
 from watcher.ledger.opening import path_in
@@ -46,9 +46,12 @@ ASKED: dict[str, Callable[[sqlite3.Connection], object]] = {
     "movements at": lambda ledger: pages.movements(ledger, "alpha", (102, 2**62, 0), 50),
     "history": lambda ledger: history(ledger, "alpha", HistoryCursor(), 50),
     "metrics": lambda ledger: figures(ledger, None),
-    "extent": lambda ledger: course.extent(ledger, "alpha"),
+    "extent": lambda ledger: course.extent(ledger, "alpha", 102),
     "day": lambda ledger: earlier.end_of_day(ledger, date(2026, 11, 24)),
     "versions": lambda ledger: pages.list_changes(ledger, "alpha", 50),
+    "day's steps": lambda ledger: earlier.steps(ledger, "alpha", 99, 102),
+    "unproven": unproven.counts,
+    "second pass": lambda ledger: unproven.unproven(ledger, 200, ["alpha"], []),
 }
 
 

@@ -16,6 +16,7 @@ from watcher.app.relist import Author
 from watcher.ledger.outbox import hasten
 from watcher.ledger.queries import newest_ms
 from watcher.service.clock import notice_set_backs
+from watcher.service.numbers import counted
 from watcher.service.pulse import Progress, give_signs
 from watcher.service.signals import signals_caught
 from watcher.sources.base import WrongNetwork
@@ -80,7 +81,7 @@ class Daemon:
             self.scheduler.every(STATUS_EVERY, "status", self._status, at_once=True)
             self.scheduler.start()
             self.systemd.ready()
-            log.info("watching %d treasuries", len(self.current.now.config.treasuries))
+            log.info("watching %s", counted(len(self.current.now.config.treasuries), "treasury"))
             try:
                 async with asyncio.TaskGroup() as group:
                     reloading = group.create_task(self._reload(hung_up), name="reload")
@@ -164,9 +165,9 @@ class Daemon:
     async def _status(self) -> None:
         tip = self.watch.tip
         height = "no tip yet" if tip is None else f"tip {tip.height}"
-        up = f"{len(self.doorbells.up)} of {len(self.sources)} sources up"
+        up = f"{len(self.doorbells.up)} of {counted(len(self.sources), 'source')} up"
         unread = self.watch.waiting
-        reading = f"{unread} scripts to read" if unread else "all scripts read"
+        reading = f"{counted(unread, 'script')} to read" if unread else "all scripts read"
         self.systemd.status(
             f"{height}, {up}, {reading}{'' if self.writer.writable else ', the ledger cannot be written'}"
         )

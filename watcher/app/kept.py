@@ -23,6 +23,7 @@ from watcher.app.reach import Reach
 from watcher.ledger.files import publish
 from watcher.ledger.opening import LedgerUnusableError
 from watcher.ledger.outbox import give_up, never_owed, owed_endpoints
+from watcher.service.numbers import counted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -157,8 +158,8 @@ class Keeper:
             await asyncio.to_thread(self._kept.keep, staying)
         for endpoint, given_up in lost.items():
             log.error(
-                "%d deliveries are given up: nobody knows how to reach their endpoint any more",
-                given_up,
+                "%s given up: nobody knows how to reach the endpoint any more",
+                counted(given_up, "delivery"),
                 extra={"endpoint": endpoint},
             )
 

@@ -13,6 +13,7 @@ from watcher.cli.commands import load
 from watcher.cli.failures import ExitCode
 from watcher.cli.setup import config_failure, pass_setup
 from watcher.config.secrets_check import check_secrets
+from watcher.service.numbers import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ def _page(config: Config) -> Iterator[str]:
 def _treasury(treasury: Treasury) -> Iterator[str]:
     scripts = treasury.initial_scripts
     count = len(scripts)
-    yield f"treasury {treasury.name}: {count} script{'' if count == 1 else 's'}, {treasury.attribution}"
+    yield f"treasury {treasury.name}: {counted(count, 'script')}, {treasury.attribution}"
     for script in scripts[:_SHOWN]:
         told = script.provenance.label
         label = f"  ({_plain(told)})" if told else ""

@@ -20,6 +20,7 @@ from watcher.config.errors import ConfigErrors, nearest
 from watcher.config.load import catalogue, load_config
 from watcher.config.presets import PRESETS, Preset, preset
 from watcher.config.starter import PUBLIC, Own, Server, starter
+from watcher.service.numbers import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,7 +207,7 @@ def _report(
     yield f"{path} is written."
     for treasury in config.treasuries:
         count = len(treasury.initial_scripts)
-        yield f"It watches {treasury.name} ({treasury.title}): {count} script{'' if count == 1 else 's'}."
+        yield f"It watches {treasury.name} ({treasury.title}): {counted(count, 'script')}."
         if not count:
             yield "Nobody has published an address of it: its claims are shown, and nothing can be verified."
     where = "not where you are" if tor else "your network address"

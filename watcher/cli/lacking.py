@@ -18,6 +18,7 @@ from watcher.config.credentials import SecretProblem
 from watcher.ledger.pins import pins
 from watcher.ledger.recorded import header_at, recorded
 from watcher.service.logging import clean
+from watcher.service.numbers import counted
 from watcher.sources.base import SourceError
 from watcher.sources.dial import FirstUse
 
@@ -134,7 +135,8 @@ def _lines(name: str, found: _Found) -> Iterator[str]:
     else:
         refused = f"; of {found.unanswered} more it gives no history" if found.unanswered else ""
         yield (
-            f"source {name}: {found.scripts} scripts, {found.transactions} transactions in blocks, "
+            f"source {name}: {counted(found.scripts, 'script')}, "
+            f"{counted(found.transactions, 'transaction')} in blocks, "
             f"{len(found.lacking)} of them not in the ledger{refused}"
         )
     for txid, (height, treasury, proven) in found.lacking.items():

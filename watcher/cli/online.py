@@ -15,6 +15,7 @@ from watcher.config.credentials import SecretProblem
 from watcher.config.presets import PRESETS
 from watcher.config.urls import Url
 from watcher.service.logging import clean
+from watcher.service.numbers import counted
 from watcher.sources.base import SourceError, Unavailable
 from watcher.sources.dial import FirstUse
 
@@ -139,8 +140,7 @@ def _lines(
         learns = [t for t in config.treasuries if witness.may_learn(t.name) and t.initial_scripts]
         scripts = sum(len(treasury.initial_scripts) for treasury in learns)
         named = f" of {', '.join(treasury.name for treasury in learns)}" if learns else ""
-        many = "" if scripts == 1 else "s"
-        yield f"  its operator ({witness.operator}) learns {scripts} script{many}{named}"
+        yield f"  its operator ({witness.operator}) learns {counted(scripts, 'script')}{named}"
         bound = max(config.timing.reread, source.sweep_seconds(scripts))
         yield f"  a change that it does not announce is found within {bound:.0f} s"
         yield f"  limits: {_limits(by_name[source.name])}"
@@ -148,7 +148,10 @@ def _lines(
 
 def _limits(source: SourceConfig) -> str:
     """What we ask at most, and what is publicly known; no protocol has a server tell its limits."""
-    ours = [f"we ask at most {budget.requests} times in {budget.seconds:g} s" for budget in source.budgets]
+    ours = [
+        f"we ask at most {counted(budget.requests, 'time')} in {budget.seconds:g} s"
+        for budget in source.budgets
+    ]
     url = source.url.reveal() if isinstance(source.url, Url) else None
     public = [preset.limits for preset in PRESETS.values() if preset.url == url]
     return "; ".join((*ours, *public)) or "not known"

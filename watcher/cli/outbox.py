@@ -10,6 +10,7 @@ import click
 from watcher.cli.failures import ExitCode, NoAnswer
 from watcher.cli.from_daemon import value
 from watcher.cli.setup import pass_setup
+from watcher.service.numbers import counted
 from watcher.web.client import DaemonError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def deliveries(setup: Setup, *, state: str | None, as_json: bool) -> None:
 
 def _line(delivery: Mapping[str, Any]) -> str:
     due = f", due {delivery['due']}" if delivery["state"] == "pending" else f" {delivery['done'] or ''}"
-    attempts = f"{delivery['attempts']} attempt{'' if delivery['attempts'] == 1 else 's'}"
+    attempts = counted(delivery["attempts"], "attempt")
     reason = f", {delivery['reason']}" if delivery["reason"] else ""
     return (
         f"{delivery['id']:>8} {delivery['state']:9} {delivery['endpoint']:16} {delivery['type']:16} "

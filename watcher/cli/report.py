@@ -19,6 +19,7 @@ from watcher.ledger.queries import one_moment, treasuries
 from watcher.report.archive import archive
 from watcher.report.claims import judged
 from watcher.report.page import report as page
+from watcher.service.numbers import counted
 
 if TYPE_CHECKING:
     from watcher.cli.setup import Setup
@@ -59,7 +60,9 @@ def report(
         text = page(found, list(judged(ledger, found, claims, spoken)), lang=spoken, version=__version__)
     if out is not None:
         _write(out, text.encode())
-        click.echo(f"{out}: {treasury} at block {found.height}, {len(found.transactions)} transactions")
+        click.echo(
+            f"{out}: {treasury} at block {found.height}, {counted(len(found.transactions), 'transaction')}"
+        )
     if packed is not None:
         _write(packed, archive(found))
         click.echo(f"{packed}: unpack it and run: python3 -I verify.py")

@@ -12,6 +12,7 @@ from watcher.cli.failures import ExitCode
 from watcher.cli.setup import pass_setup
 from watcher.core.instants import rfc3339
 from watcher.service.logging import clean
+from watcher.service.numbers import counted
 from watcher.web.history import btc
 
 if TYPE_CHECKING:
@@ -52,11 +53,11 @@ def _page(found: Mapping[str, Any], config: Path) -> Iterator[str]:
     yield _line("Config", f"{config} ({found['config_digest'][:12]})")
     yield _line("Active", _active(found) if running else "no daemon runs; this is what the ledger recorded")
     yield _line("State", f"{found['state_directory']} (SQLite {found['sqlite']})")
-    yield _line("Log", f"{found['log']}, {found['sequence']} events")
+    yield _line("Log", f"{found['log']}, {counted(found['sequence'], 'event')}")
     yield _line("Tip", _tip(found["tip"]))
     if running:
         quorum = found["quorum"]
-        yield _line("Quorum", f"{quorum['fresh']} of {quorum['required']} sources fresh")
+        yield _line("Quorum", f"{quorum['fresh']} of {counted(quorum['required'], 'source')} fresh")
     for treasury in found["treasuries"]:
         yield _line("Treasury", _treasury(treasury))
     for source in found["sources"]:
@@ -68,7 +69,7 @@ def _page(found: Mapping[str, Any], config: Path) -> Iterator[str]:
 def _active(found: Mapping[str, Any]) -> str:
     ready = "running" if found["ready"] else f"not ready ({', '.join(found['unready_reasons'])})"
     failures = ", ".join(
-        f"{job} failed {count} times" for job, count in found["job_failures"].items() if count
+        f"{job} failed {counted(count, 'time')}" for job, count in found["job_failures"].items() if count
     )
     return f"{ready} since {found['started']}, version {found['version']}{'; ' if failures else ''}{failures}"
 
@@ -87,11 +88,11 @@ def _treasury(treasury: Mapping[str, Any]) -> str:
             parts.append("fresh")
         case False:
             parts.append(f"not fresh ({', '.join(treasury['stale_reasons']) or 'balance unknown'})")
-    parts.append(f"{treasury['scripts']} script{'' if treasury['scripts'] == 1 else 's'}")
+    parts.append(counted(treasury["scripts"], "script"))
     if treasury["baseline_ratio"] < 1:
         parts.append(f"{treasury['baseline_ratio']:.0%} read{_left(treasury)}")
     elif treasury["unproven"]:
-        parts.append(f"{treasury['unproven']} transactions not yet proven{_left(treasury)}")
+        parts.append(f"{counted(treasury['unproven'], 'transaction')} not yet proven{_left(treasury)}")
     if complete is not None:
         parts.append(
             f"complete at {complete['height']} by {', '.join(complete['sources'])}, {complete['time']}"
@@ -121,7 +122,7 @@ def _source(source: Mapping[str, Any]) -> str:
     software = clean(source["software"] or "unknown software", 100)
     return (
         f"{_mark(ok=True)} {source['name']}: up since {source['connected']}, tip {source['tip_height']}, "
-        f"{software}, protocol {source['protocol']}, {source['subscriptions']} scripts"
+        f"{software}, protocol {source['protocol']}, {counted(source['subscriptions'], 'script')}"
     )
 
 

@@ -11,6 +11,7 @@ from watcher.cli.failures import ExitCode
 from watcher.cli.setup import pass_setup
 from watcher.ledger.verify import LIMITS
 from watcher.ledger.verify import verify as prove
+from watcher.service.numbers import counted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,8 +39,9 @@ def verify(setup: Setup, *, online: bool, fail_fast: bool) -> None:
             ask_again: Callable[[Config, sqlite3.Connection], Verdict] = load("lacking", "ask_again")
             answers = ask_again(setup.config, ledger)
     click.echo(
-        f"{found.proven} transactions proven, {found.unproven} not yet proven, "
-        f"{found.headers} headers, {found.events} events, {len(found.failures)} failures"
+        f"{counted(found.proven, 'transaction')} proven, {found.unproven} not yet proven, "
+        f"{counted(found.headers, 'header')}, {counted(found.events, 'event')}, "
+        f"{counted(len(found.failures), 'failure')}"
     )
     for failure in found.failures:
         click.echo(f"does not hold: {failure}")

@@ -1,4 +1,4 @@
-"""The course of a long treasury in parts, each a short read: blocks that lie close together are one step."""
+"""The course of a treasury in parts, each a short read: of a long one blocks close together are one step."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from watcher.ledger.earlier import Step
+from watcher.ledger.sums import begins
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
-LONG: Final = 50_000  # transactions; beyond it a course is read in parts
-A_PART: Final = 50_000
-_STEPS: Final = 20_000  # at most, of a long course
+A_PART: Final = 50_000  # transactions
+_STEPS: Final = 20_000  # about, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +29,21 @@ class Extent:
             yield after, after + A_PART
 
 
-def extent(connection: sqlite3.Connection, treasury: str) -> Extent:
-    """How much there may be; the ids are those of all treasuries, so it may be less."""
-    # each by the end of an index: both ends at once, or max() beside a condition, would walk through it
-    last, low, high = connection.execute(
-        "SELECT (SELECT tx FROM entries WHERE treasury = ? ORDER BY tx DESC LIMIT 1),"
-        " (SELECT min(block_height) FROM transactions WHERE block_height IS NOT NULL),"
-        " (SELECT max(block_height) FROM transactions WHERE block_height IS NOT NULL)",
-        (treasury,),
+def extent(connection: sqlite3.Connection, treasury: str, until: int) -> Extent:
+    """How much there may be up to the block `until`; the ids are those of all treasuries, so it may be less.
+
+    The width is of the treasury's own blocks up to that one: what comes later does not change it.
+    """
+    row = connection.execute(
+        "SELECT tx FROM entries WHERE treasury = ? ORDER BY tx DESC LIMIT 1", (treasury,)
     ).fetchone()
-    return Extent(last or 0, 1 + ((high or 0) - (low or 0)) // _STEPS)
+    first = begins(connection, treasury)
+    blocks = 0 if first is None else max(until - first, 0)
+    return Extent(0 if row is None else row["tx"], 1 + blocks // _STEPS)
 
 
 def part(
-    connection: sqlite3.Connection, treasury: str, width: int, ids: tuple[int, int], until: int | None
+    connection: sqlite3.Connection, treasury: str, width: int, ids: tuple[int, int], until: int
 ) -> list[Step]:
     """What these transactions changed up to the block `until`, in steps of `width` blocks."""
     rows = connection.execute(
@@ -50,7 +51,7 @@ def part(
         " sum(max(e.amount, 0)) AS received, sum(max(-e.amount, 0)) AS paid"
         " FROM entries e JOIN transactions t ON t.id = e.tx"
         " WHERE e.treasury = :treasury AND e.tx > :after AND e.tx <= :last AND e.state = 'confirmed'"
-        " AND t.block_height <= coalesce(:until, t.block_height) GROUP BY t.block_height / :width",
+        " AND t.block_height <= :until GROUP BY t.block_height / :width",
         {"treasury": treasury, "after": ids[0], "last": ids[1], "until": until, "width": width},
     )
     return [Step(r["height"], r["time"] or 0, r["amount"], (r["received"], r["paid"])) for r in rows]

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from watcher.bitcoin.types import Sats
 
 SPANS: Final[Mapping[str, int]] = {"day": 86_400, "month": 30 * 86_400, "year": 365 * 86_400}  # seconds
-_MAX_STEPS: Final = 100_000
 _TIMES_APART: Final = 24  # blocks within which the miners' times may be out of order
 
 
@@ -90,7 +89,7 @@ def book(connection: sqlite3.Connection, treasury: str, tip_time: int) -> Book |
         changes: dict[str, Sats | None] = {}
         for word, seconds in SPANS.items():
             known = not remainder or (began or tip_time) <= tip_time - seconds
-            end = _before(connection, tip_time - seconds + 1) if known else None
+            end = last_before(connection, tip_time - seconds + 1) if known else None
             changes[word] = None if end is None else above(connection, treasury, end)
     return Book(transactions, proven, remainder, anchor, changes)
 
@@ -115,7 +114,7 @@ def day_totals(connection: sqlite3.Connection, treasury: str, day: date) -> Tota
         if total is None:
             return None
         lowest = highest = total
-        for step in steps(connection, treasury, since=begin, until=end):
+        for step in steps(connection, treasury, begin, end):
             total += step.amount
             lowest, highest = min(lowest, total), max(highest, total)
     return Totals(lowest, highest)
@@ -126,10 +125,11 @@ def end_of_day(connection: sqlite3.Connection, day: date) -> int | None:
 
     -1 for a day before the chain. Blocks that come later cannot change it, whatever their time.
     """
-    return _before(connection, int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + 86_400)
+    midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    return last_before(connection, midnight + 86_400)
 
 
-def _before(connection: sqlite3.Connection, end: int) -> int | None:
+def last_before(connection: sqlite3.Connection, end: int) -> int | None:
     """The last height before the first block whose time is `end` or later; None: no block's is."""
     # each by the end of the key: both at once would walk through all of them
     bounds = connection.execute(
@@ -153,18 +153,16 @@ def _before(connection: sqlite3.Connection, end: int) -> int | None:
     return None
 
 
-def steps(
-    connection: sqlite3.Connection, treasury: str, *, since: int = -1, until: int | None = None
-) -> list[Step]:
-    """What each block above `since` up to `until` changed, along the chain; at most 100,000 of them."""
+def steps(connection: sqlite3.Connection, treasury: str, since: int, until: int) -> list[Step]:
+    """What each block above `since` up to `until` changed, along the chain; costs what is in these blocks."""
     rows = connection.execute(
         "SELECT t.block_height AS height, max(t.block_time) AS time, sum(e.amount) AS amount,"
         " sum(max(e.amount, 0)) AS received, sum(max(-e.amount, 0)) AS paid"
-        " FROM entries e JOIN transactions t ON t.id = e.tx"
-        " WHERE e.treasury = ? AND e.state = 'confirmed' AND t.block_height > ?"
-        " AND t.block_height <= coalesce(?, t.block_height)"
-        " GROUP BY t.block_height ORDER BY t.block_height LIMIT ?",
-        (treasury, since, until, _MAX_STEPS),
+        # CROSS JOIN keeps SQLite to this order: along the chain
+        " FROM transactions t CROSS JOIN entries e ON e.treasury = ? AND e.tx = t.id"
+        " WHERE t.block_height > ? AND t.block_height <= ? AND e.state = 'confirmed'"
+        " GROUP BY t.block_height ORDER BY t.block_height",
+        (treasury, since, until),
     )
     return [Step(r["height"], r["time"] or 0, r["amount"], (r["received"], r["paid"])) for r in rows]
 

@@ -180,7 +180,7 @@ def _book(connection: sqlite3.Connection, treasury: str) -> tuple[Sats, int]:
     if row["open"]:
         raise NoEvidenceError("a reorganisation is being read: ask again in a moment")
     if row["unproven"]:
-        raise NoEvidenceError(f"{row['unproven']} of its transactions wait for their proof: ask again later")
+        raise NoEvidenceError(f"transactions that wait for their proof: {row['unproven']}; ask again later")
     return row["sats"], row["anchor"] or 0
 
 

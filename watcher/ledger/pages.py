@@ -203,14 +203,20 @@ def news(connection: sqlite3.Connection, treasury: str | None, limit: int) -> li
     return list(found.values())
 
 
-def list_changes(connection: sqlite3.Connection, treasury: str, limit: int) -> list[EventRow]:
-    """Each version of the watch list: the events that began or changed it, newest first."""
+def list_changes(
+    connection: sqlite3.Connection, treasury: str, limit: int, *, before: int | None = None
+) -> list[EventRow]:
+    """Each version of the watch list: the events that began or changed it, newest first.
+
+    Only those before the place `before` of the log, if there is one.
+    """
     rows = connection.execute(
         "SELECT sequence, type, at_ms, body FROM events"
-        " WHERE treasury = ? AND type IN ('watch.baselined', 'watch.added', 'watch.removed')"
+        " WHERE treasury = :treasury AND type IN ('watch.baselined', 'watch.added', 'watch.removed')"
+        " AND sequence < coalesce(:before, sequence + 1)"
         # the plus keeps SQLite from walking the treasury's whole log for the order
-        " ORDER BY +sequence DESC LIMIT ?",
-        (treasury, min(limit, PAGE_LIMIT)),
+        " ORDER BY +sequence DESC LIMIT :limit",
+        {"treasury": treasury, "before": before, "limit": min(limit, PAGE_LIMIT)},
     )
     return [_event(row) for row in rows]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 migrations = Migrations("ledger")
 
 # Kept in `PRAGMA user_version`; a file with a higher one was written by a newer program and is refused.
-VERSION: Final = 3
+VERSION: Final = 4
 
 _FIRST: Final = (
     # network, log, created_ms
@@ -316,3 +316,13 @@ def m003_sums(db: Database) -> None:
         BEGIN {_of_transaction("-", "old")} {_of_transaction("", "new")} END"""
     )
     db.execute("PRAGMA user_version = 3")
+
+
+@migrations()
+def m004_unproven(db: Database) -> None:
+    """What waits for its branch is found without a walk through all that has one (`unproven.py`)."""
+    db.execute(
+        """CREATE INDEX transactions_unproven ON transactions (block_height)
+           WHERE block_height IS NOT NULL AND displaced_by IS NULL AND trust <> 'proven'"""
+    )
+    db.execute("PRAGMA user_version = 4")

@@ -44,6 +44,14 @@ def counted(connection: sqlite3.Connection, treasury: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def begins(connection: sqlite3.Connection, treasury: str) -> int | None:
+    """The first block of the span with the first confirmed transaction; None: there is no transaction."""
+    row = connection.execute(
+        "SELECT min(span) FROM sums WHERE treasury = ? AND span > ? AND transactions > 0", (treasury, LOOSE)
+    ).fetchone()
+    return None if row[0] is None else int(row[0]) * SPAN
+
+
 def above(connection: sqlite3.Connection, treasury: str, height: int) -> Sats:
     """What the blocks above `height` changed; of their first span each transaction is looked at."""
     last = max(height, 0) // SPAN * SPAN + SPAN - 1

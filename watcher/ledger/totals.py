@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from watcher.core.claims import Holds, Totals, judge
+from watcher.ledger.earlier import last_before, steps
+from watcher.ledger.sums import SPAN, above, begins, explained
 
 if TYPE_CHECKING:
     import sqlite3
 
     from watcher.bitcoin.types import Sats
     from watcher.core.claims import Claim
+
+_SLOW_CLOCKS: Final = 144  # blocks behind a window of which one may still state a time in it
+_NO_END: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +50,36 @@ def confirmed_totals(connection: sqlite3.Connection) -> dict[str, Sats]:
 def totals_of(connection: sqlite3.Connection, treasury: str, window: Window) -> Totals | None:
     """The lowest and the highest total of the window; None where the ledger does not know it all.
 
-    Visits the treasury's whole book: to be asked once.
+    Costs what is in the blocks around the window.
     """
-    rows = connection.execute(
-        """SELECT t.block_height AS height, max(t.block_time) AS time, sum(e.amount) AS sats
-           FROM entries e JOIN transactions t ON t.id = e.tx
-           WHERE e.treasury = ? AND e.state = 'confirmed' GROUP BY t.block_height ORDER BY t.block_height""",
-        (treasury,),
-    ).fetchall()
     holds = confirmed_totals(connection).get(treasury)
-    if holds is None or holds != sum(row["sats"] for row in rows):
+    if holds is None or holds != explained(connection, treasury):
         return None
-    begins = rows[0]["time"] if rows else _first_read(connection, treasury)
-    if begins is None or begins >= window.end:
+    begun = _begun(connection, treasury)
+    if begun is None or begun >= window.end:
         return None
+    before = last_before(connection, window.start)
+    if before is None:
+        return Totals(holds, holds)
+    behind = last_before(connection, window.end)
+    until = _NO_END if behind is None else behind + _SLOW_CLOCKS
+    total = holds - above(connection, treasury, before)
     found: list[Sats] = []
-    total = 0
-    for row in rows:
-        if row["time"] >= window.start and not found:
+    for step in steps(connection, treasury, before, until):
+        if step.time >= window.start and not found:
             found.append(total)  # what the day began with
-        total += row["sats"]
-        if window.start <= row["time"] < window.end:
+        total += step.amount
+        if window.start <= step.time < window.end:
             found.append(total)
     return Totals(min(found), max(found)) if found else Totals(total, total)
+
+
+def _begun(connection: sqlite3.Connection, treasury: str) -> int | None:
+    """When the record of the treasury begins, in seconds."""
+    first = begins(connection, treasury)
+    if first is None:
+        return _first_read(connection, treasury)
+    return steps(connection, treasury, first - 1, first + SPAN - 1)[0].time
 
 
 def _first_read(connection: sqlite3.Connection, treasury: str) -> int | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+# in the words of the index `transactions_unproven`: only so does SQLite take it
 _IS_UNPROVEN: Final = "t.block_height IS NOT NULL AND t.displaced_by IS NULL AND t.trust <> 'proven'"
 
 
@@ -52,7 +53,7 @@ def unproven(
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
     """How many of each treasury's transactions wait for their branch; those with none are left out."""
     rows = connection.execute(
-        f"""SELECT e.treasury, count(*) AS waiting FROM transactions t JOIN entries e ON e.tx = t.id
+        f"""SELECT e.treasury, count(*) AS waiting FROM transactions t CROSS JOIN entries e ON e.tx = t.id
            WHERE {_IS_UNPROVEN} AND e.state = 'confirmed' GROUP BY e.treasury"""  # noqa: S608 - a constant of ours
     )
     return {row["treasury"]: row["waiting"] for row in rows}

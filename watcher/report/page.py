@@ -87,8 +87,8 @@ class _Report:
     def _head(self, title: str) -> Iterator[str]:
         evidence = self._evidence
         yield f'<p class="soft">{self._say("heading")}</p>\n<h1><bdi>{title}</bdi></h1>'
-        yield f'<p class="soft">{self._attribution()}</p>'
-        yield f'<p class="balance">{_btc(evidence.balance)} BTC</p>\n<p>{self._when()}.'
+        yield f'<p class="soft">{_begun(self._attribution())}</p>'
+        yield f'<p class="balance">{_btc(evidence.balance)} BTC</p>\n<p>{_begun(self._when())}.'
         if evidence.hash is not None and evidence.time is not None:
             time = rfc3339_seconds(evidence.time)
             yield self._say("block", hash=f"<code>{evidence.hash}</code>", time=time) + "."
@@ -121,7 +121,7 @@ class _Report:
     def _whose(self) -> str:
         publishers = Counter(one.published_by for one in self._evidence.addresses if one.published_by)
         if not publishers:
-            return self._say("whose_unknown", attribution=self._attribution())
+            return self._say("whose_unknown", attribution=_begun(self._attribution()))
         named = [f"<bdi>{_text(by)}</bdi>" for by, _ in publishers.most_common(_NAMED)]
         more = ["…"] if len(publishers) > _NAMED else []
         count = publishers.total()
@@ -202,6 +202,11 @@ def _number(head: str) -> str:
 def _text(text: str) -> str:
     """Anybody's text: on one line, without what cannot be seen, escaped."""
     return escape(clean(text))
+
+
+def _begun(words: str) -> str:
+    """As a sentence begins."""
+    return words[:1].upper() + words[1:]
 
 
 def _btc(sats: Sats) -> str:

@@ -56,7 +56,7 @@ def check(folder: Path) -> tuple[list[str], list[str]]:
     if balance != told["balance_sats"]:
         failures.append(f"balance: the transactions leave {balance} satoshis, not {told['balance_sats']}")
 
-    said = [f"{told['title']}: {balance} satoshis at block {told['height']}, {len(listed)} transactions"]
+    said = [f"{told['title']}: {balance} satoshis at block {told['height']}, transactions: {len(listed)}"]
     if told["unexplained_sats"]:
         said.append(f"{told['unexplained_sats']} satoshis of it no transaction in here explains")
     said += [f"block {height} {sha256d(header)[::-1].hex()}" for height, header in headers.items()]

@@ -97,8 +97,8 @@ _ES: Final = {
         "Según los servidores consultados, lo que no es una prueba: todos podrían callar una transacción."
     ),
     "whose": "De quién",
-    "whose_text": "{scripts} según {by}; {attribution}. Nada de esto prueba quién tiene las llaves.",
-    "whose_unknown": "{attribution}. Nada de esto prueba quién tiene las llaves.",
+    "whose_text": "{scripts} según {by}; {attribution}. Nada de esto prueba quién tiene las claves.",
+    "whose_unknown": "{attribution}. Nada de esto prueba quién tiene las claves.",
     "scripts": "{n} direcciones",
     "scripts_one": "1 dirección",
     "published_on": "publicada el {day}",
@@ -111,7 +111,7 @@ _ES: Final = {
     "verdict.open": "sin decidir",
     "standing": "vigente",
     "transactions": "Transacciones",
-    "transactions_head": "Bloque|Hora (UTC)|Transacción||Monto BTC|Saldo BTC",
+    "transactions_head": "Bloque|Hora (UTC)|Transacción||Importe BTC|Saldo BTC",
     "flow.inflow": "entra",
     "flow.outflow": "sale",
     "flow.internal": "interna",
@@ -126,7 +126,7 @@ _ES: Final = {
     ),
     "words": "Qué significan las palabras",
     "words_text": (
-        "Los montos son exactos. Un saldo cuenta lo que está en bloques y nada sin confirmar. La hora "
+        "Los importes son exactos. Un saldo cuenta lo que está en bloques y nada sin confirmar. La hora "
         "de un bloque es la de su minero. Una declaración de un día se juzga por el saldo más bajo y "
         "el más alto de ese día UTC; una vigente, por el saldo de arriba. El pasado se lee con la "
         "lista de direcciones de ahora."

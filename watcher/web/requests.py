@@ -41,13 +41,16 @@ class EventCursor:
 
 
 def check_names(request: web.Request, allowed: frozenset[str]) -> None:
-    """Refuse what would otherwise be ignored: an unknown parameter, or one given twice."""
+    """Refuse what would otherwise be ignored: an unknown parameter, one given twice or empty."""
     names = [name for name, _ in request.query.items()]
     if len(names) != len(set(names)):
         raise bad_request("a query parameter is given twice")
     if not allowed.issuperset(names):
         known = ", ".join(sorted(allowed)) or "none"
         raise bad_request(f"unknown query parameter; known here: {known}")
+    for name in names:
+        if not request.query[name]:
+            raise bad_request(f"{name} is empty: leave it out, or give it a value", "empty-parameter")
 
 
 def limit(request: web.Request, default: int = DEFAULT_LIMIT) -> int:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-_CURSOR: Final[Schema] = {"type": "string", "maxLength": 128}
+_CURSOR: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 128}
 _LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 1000}
-_AT: Final[Schema] = {"type": "string", "maxLength": 10}  # a block's height or a UTC day
+_AT: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 10}  # a block's height or a UTC day
 HTML: Final = "text/html"
 _ATOM: Final = "application/atom+xml"
-_TIME: Final[Schema] = {"type": "string", "maxLength": 32}
+_TIME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ ROUTES: Final = (
         Level.PUBLIC,
         "One treasury, for people",
         (200, 400, 404),
-        {"at": _AT, "before": _CURSOR, "after": _CURSOR},
+        {"at": _AT, "before": _CURSOR, "after": _CURSOR, "version": _CURSOR},
         content=HTML,
     ),
     Route(
@@ -218,7 +218,7 @@ ROUTES: Final = (
         (200, 400),
         {
             "state": {"type": "string", "enum": list(api.STATES)},
-            "endpoint": {"type": "string"},
+            "endpoint": {"type": "string", "minLength": 1},
             "before": {"type": "integer", "minimum": 0},
             "limit": _LIMIT,
         },

@@ -218,7 +218,7 @@ def _only(
 def _text(body: dict[str, Any], name: str, most: int) -> str:
     text = body[name]
     if not (isinstance(text, str) and text.strip() and len(text) <= most and text.isprintable()):
-        raise bad_request(f"{name} is printable text of at most {most} characters")
+        raise bad_request(f"{name} is printable text of 1 to {most} characters")
     return text
 
 

@@ -166,8 +166,10 @@ def _frame(svg: Element, scale: _Scale) -> None:
         SubElement(svg, "line", {"class": "axis", "x1": str(_LEFT), "x2": str(WIDTH - _RIGHT),
                                  "y1": str(y), "y2": str(y)})  # fmt: skip
     _text(svg, _LEFT, _TOP - 8, f"{btc(scale.top)} BTC", "start")
-    _text(svg, _LEFT, HEIGHT - 8, rfc3339_seconds(scale.begin)[:10], "start")
-    _text(svg, WIDTH - _RIGHT, HEIGHT - 8, rfc3339_seconds(scale.end)[:10], "end")
+    begin, end = rfc3339_seconds(scale.begin), rfc3339_seconds(scale.end)
+    shown = 10 if begin[:10] != end[:10] else 16  # the day, and the time where it is the same day
+    _text(svg, _LEFT, HEIGHT - 8, begin[:shown].replace("T", " "), "start")
+    _text(svg, WIDTH - _RIGHT, HEIGHT - 8, end[:shown].replace("T", " "), "end")
 
 
 def _line(svg: Element, shown: Sequence[Point], scale: _Scale) -> None:

@@ -52,7 +52,7 @@ _BEHIND: Final = 2**62
 class _Outline(NamedTuple):
     """What a chart is drawn from, but its steps; `begun` and `end` in seconds."""
 
-    until: int | None
+    until: int
     end: int
     book: Book | None
     begun: int
@@ -116,7 +116,7 @@ async def treasury_page(request: web.Request) -> web.Response:
     """One treasury, now or as it was at the end of a block or day."""
     backend = request.app[BACKEND]
     name, at = request.match_info["name"], moments.asked(request)
-    before, after = _place(request), _after(request)
+    before, after, version = _place(request), _number(request, "after"), _number(request, "version")
     present = await _present(backend)
     row = _named(present.rows, name)
     tell = teller(backend, present.rows)
@@ -129,7 +129,8 @@ async def treasury_page(request: web.Request) -> web.Response:
             moment = None if at is None else moments.resolve(connection, [row], at)
             place = _until(before, moment)
             height = _BEHIND if moment is None else moment.height
-            watched = pages.addresses(connection, name, after=after, limit=ROWS + 1, until=height)
+            watched = pages.addresses(connection, name, after=after or 0, limit=ROWS + 1, until=height)
+            versions = [] if at else pages.list_changes(connection, name, ROWS + 1, before=version)
             return {
                 "card": card(connection, row, Asked(terms, present.stale, tip, first, moment)),
                 "at": moment,
@@ -138,9 +139,8 @@ async def treasury_page(request: web.Request) -> web.Response:
                 "unconfirmed": [] if at or before else pages.unconfirmed(connection, name, ROWS),
                 "movements": pages.movements(connection, name, place, ROWS + 1),
                 "news": [tell.tell(e) for e in pages.news(connection, name, _NEWS)] if at is None else [],
-                "versions": [tell.tell(e) for e in pages.list_changes(connection, name, ROWS)]
-                if at is None
-                else [],
+                "versions": [tell.tell(e) for e in versions[:ROWS]],
+                "next_version": versions[ROWS - 1].sequence if len(versions) > ROWS else None,
                 "cursor": f"{queries.log_id(connection)}:{queries.last_sequence(connection)}",
             }
 
@@ -152,7 +152,7 @@ async def treasury_page(request: web.Request) -> web.Response:
         terms=terms,
         waiting=backend.waiting(name) if at is None else (),
         page_rows=ROWS,
-        paged={"before": before is not None, "after": after > 0},
+        paged={"before": before is not None, "after": bool(after), "version": version is not None},
         **found,
     )
 
@@ -173,17 +173,18 @@ async def chart(request: web.Request) -> web.Response:
             tip = queries.tip(connection)
             found = None if tip is None else earlier.book(connection, name, tip.time)
             end = (0 if tip is None else tip.time) if moment is None else moment.time
+            until = (0 if tip is None else tip.height) if moment is None else moment.height
             return _Outline(
-                None if moment is None else moment.height,
+                until,
                 end or 0,
                 found,
                 0 if found is None else earlier.block_at(connection, found.anchor) or 0,
-                courses.extent(connection, name),
+                courses.extent(connection, name, until),
             )
 
     drawn = await backend.read(outline)
     book, until = drawn.book, drawn.until
-    if book is not None and book.remainder and until is not None and until < book.anchor:
+    if book is not None and book.remainder and until < book.anchor:
         book = None  # what was there then is not known
     steps = [] if book is None else await _steps(backend, name, drawn)
 
@@ -197,10 +198,8 @@ async def chart(request: web.Request) -> web.Response:
 
 
 async def _steps(backend: Backend, name: str, drawn: _Outline) -> list[Step]:
-    """A long course in several reads: none takes longer than a read may, and others come in between."""
+    """The course, a long one in several reads: none takes longer than a read may, others come in between."""
     extent, until = drawn.extent, drawn.until
-    if extent.last <= courses.LONG:
-        return await backend.read(lambda c: earlier.steps(c, name, until=until))
     found: list[Step] = []
     for ids in extent.parts():
 
@@ -267,10 +266,12 @@ def _until(before: tuple[int, int, int] | None, moment: Moment | None) -> tuple[
     return end if before is None else min(before, end)
 
 
-def _after(request: web.Request) -> int:
-    text = request.query.get("after", "0")
+def _number(request: web.Request, name: str) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
     if not _NUMBER.fullmatch(text):
-        raise bad_request("after is a number as found in the page's links", "bad-cursor")
+        raise bad_request(f"{name} is a number as found in the page's links", "bad-cursor")
     return int(text)
 
 

@@ -126,9 +126,15 @@ def base_of(request: web.Request) -> str:
 
 
 def may_read(request: web.Request) -> bool:
-    """Whether the caller may see sources and outbox."""
-    level: Level = request.get(LEVEL, Level.ADMIN)
+    """Whether the caller may see sources and outbox; nobody has been let in where a token is asked for."""
+    level: Level = request.get(LEVEL, Level.NOTHING if has_tokens(request) else Level.ADMIN)
     return level >= Level.READ
+
+
+def has_tokens(request: web.Request) -> bool:
+    """Whether there is a token to log in with."""
+    door = request.app[DOOR]
+    return isinstance(door, Guarded) and bool(door.read_token or door.admin_token)
 
 
 async def page(
@@ -136,8 +142,6 @@ async def page(
 ) -> web.Response:
     """A page; rendered off the loop."""
     backend = request.app[BACKEND]
-    door = request.app[DOOR]
-    tokens = isinstance(door, Guarded) and bool(door.read_token or door.admin_token)
     context |= {
         "t": Words(backend.page.lang),
         "root": root_of(request),
@@ -147,7 +151,7 @@ async def page(
         "script": SCRIPT.name,
         "icon": _ICON.name,
         "source_code": SOURCE_CODE,
-        "tokens": tokens,
+        "tokens": has_tokens(request),
         "insider": may_read(request),
     }
     text = await asyncio.to_thread(_ENVIRONMENT.get_template(template).render, context)
@@ -198,9 +202,12 @@ async def problem_page(request: web.Request, problem: ApiError) -> web.Response:
     # what people meet by the page's own links and fields is told in its language
     kind = f"problem_{problem.kind}"
     told = words(kind) if words.has(kind) else None
+    # the detail is in English: beside a title in another language only where it says what to mend
+    foreign = words.lang != "en" and problem.status is not HTTPStatus.BAD_REQUEST
+    detail = "" if foreign or problem.detail.lower() == title.lower() else problem.detail
     login = problem.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     answer = await page(
-        request, "problem.html", problem.status, title=title, told=told, detail=problem.detail, login=login
+        request, "problem.html", problem.status, title=title, told=told, detail=detail, login=login
     )
     # without the challenge: a browser would put its own window before the page that says where to log in
     answer.headers.update({k: v for k, v in (problem.headers or {}).items() if k != "WWW-Authenticate"})

@@ -16,7 +16,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "feed": "Canal de incidentes",
     "login": "Entrar",
     "logout": "Salir",
-    "test_network": "Red de prueba {network}: estas monedas no valen nada y una prueba prueba poco.",
+    "test_network": "Red de pruebas {network}: estas monedas no valen nada y lo probado demuestra poco.",
     "no_treasuries": "Todavía no se vigila ninguna tesorería.",
     "treasuries": "Tesorerías",
     "balance": "Saldo",
@@ -43,7 +43,8 @@ SPANISH: Final[Mapping[str, str]] = {
     "in_chain_all": "{n} transacciones, cada una probada en la cadena con más trabajo.",
     "in_chain_none": "Ninguna transacción por ahora.",
     "in_chain_one": "1 transacción, probada en la cadena con más trabajo.",
-    "in_chain_some": "{n} transacciones, {proven} de ellas probadas en la cadena con más trabajo.",
+    "in_chain_one_waits": "1 transacción, aún sin probar.",
+    "in_chain_some": "{n} transacciones; probadas en la cadena con más trabajo: {proven}.",
     "in_chain_remainder": "{amount} BTC estaban en la primera lectura y ninguna transacción los explica.",
     "complete": "Completo",
     "complete_of": "Según la palabra de {sources} en el bloque {height}, dada el {time}. Es palabra y no"
@@ -57,7 +58,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "whose_on": "el {day}",
     "whose_read": "leído el {day}",
     "source_licence": "licencia:",
-    "whose_note": "La cadena no muestra quién tiene las llaves.",
+    "whose_note": "La cadena no muestra quién tiene las claves.",
     "scripts_one": "1 dirección",
     "scripts_many": "{n} direcciones",
     "self_published": "Direcciones publicadas por la propia tesorería",
@@ -86,7 +87,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "strike_protocol": "rompió el protocolo",
     "strike_signature": "una transacción mal firmada",
     "strike_status": "un estado sin su historial",
-    "strike_transaction": "otros bytes que los pedidos",
+    "strike_transaction": "bytes distintos de los pedidos",
     "strike_unknown_id": "contestó lo que no se preguntó",
     "strike_unsolicited": "envió lo que no se pidió",
     "strike_version": "un protocolo no acordado",
@@ -117,7 +118,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "chart_claim": "declarado",
     "addresses": "Direcciones",
     "addresses_caption": "Direcciones vigiladas ahora y quién las publicó",
-    "addresses_hidden": "Se vigilan {scripts}. Quien opera este vigilante no las muestra.",
+    "addresses_hidden": "{scripts} bajo vigilancia; quien opera este vigilante no muestra ninguna.",
     "versions": "Versiones de la lista, primero la más nueva",
     "address": "Dirección",
     "label": "Nombre",
@@ -132,7 +133,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "time": "Hora del bloque (UTC)",
     "block": "Bloque",
     "flow": "Tipo",
-    "amount": "Monto, BTC",
+    "amount": "Importe, BTC",
     "balance_after": "Saldo después, BTC",
     "how_sure": "Certeza",
     "transaction": "Transacción",
@@ -174,9 +175,10 @@ SPANISH: Final[Mapping[str, str]] = {
     "lag_none": "ninguno",
     "lag_one": "1 bloque",
     "lag_blocks": "{n} bloques",
-    "quorum": "Responden {fresh} de {independent} servidores independientes; se pide que coincidan"
+    "quorum": "Servidores independientes que responden: {fresh} de {independent}; se pide que coincidan"
     " {required}.",
-    "quorum_one": "Responden {fresh} de {independent} servidores independientes; basta la palabra de uno.",
+    "quorum_one": "Servidores independientes que responden: {fresh} de {independent}; basta la palabra de"
+    " uno.",
     "outbox": "Avisos",
     "outbox_caption": "Lo que se debe a cada destino",
     "outbox_note": "Lo que se avisó y a quién. Lo abandonado puede enviarse de nuevo, con los mismos bytes.",
@@ -216,7 +218,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "source_code": "código fuente",
     "not_affiliated": "Sin relación con ninguna tesorería que se muestra aquí.",
     "no_advice": "No es asesoramiento financiero.",
-    "cannot_see": "No puede ver lo que ocultan todos sus servidores ni quién tiene una llave.",
+    "cannot_see": "No puede ver lo que ocultan todos sus servidores ni quién tiene una clave.",
     "token": "Token",
     "login_title": "Entrar",
     "login_hint": "El token de lectura o de administración de este vigilante.",
@@ -230,6 +232,7 @@ SPANISH: Final[Mapping[str, str]] = {
     "problem_503": "El registro no se puede leer ahora",
     "problem_not-yet": "Todavía no se sabe qué había entonces: ese bloque o día está más allá de lo leído.",
     "problem_bad-at": "Un momento es la altura de un bloque, como 840000, o un día UTC, como 2026-11-24.",
+    "problem_empty-parameter": "En la dirección de esta página se dejó algo vacío.",
     "problem_other": "Eso no funcionó",
     "trust_reported": "Comunicada",
     "trust_reported_text": "Lo dice un servidor y nadie más lo ha confirmado. Puede ser falso.",
@@ -252,16 +255,16 @@ SPANISH: Final[Mapping[str, str]] = {
     "trust_flows": "Entrada, salida, interno",
     "trust_flows_text": "Un movimiento interno gasta y paga solo direcciones de esta tesorería. En los"
     " demás decide el signo de lo que queda. Rara vez se sabe quién pagó y a quién se pagó.",
-    "trust_states": "Vista, confirmada, final, retirada",
+    "trust_states": "Vista, confirmada, en firme, sin efecto",
     "trust_states_text": "Vista: se conoce, sin bloque, aún se puede reemplazar. Confirmada: en un bloque."
-    " Final: bajo tantos bloques como pide quien opera esto. Una reorganización de la cadena puede retirar"
-    " lo confirmado; eso también se cuenta, en el mismo incidente.",
+    " En firme: bajo tantos bloques como pide quien opera esto. Una reorganización de la cadena puede dejar"
+    " sin efecto lo confirmado; eso también se cuenta, en el mismo incidente.",
     "trust_claims": "Declaraciones",
     "trust_claims_text": "Lo que alguien dijo que hay, junto a lo que se ve. Una declaración que cuenta"
     " monedas de otros sitios se puede confirmar aquí, nunca refutar.",
     "trust_whose": "De quién",
     "trust_whose_text": "Que una dirección es de una tesorería lo dice alguien. Junto a ella consta quién,"
-    " dónde y cuándo. La cadena no muestra quién tiene una llave.",
+    " dónde y cuándo. La cadena no muestra quién tiene una clave.",
     "trust_then": "Momentos anteriores",
     "trust_then_text": "El saldo al final de un bloque o de un día UTC es el mismo para siempre, salvo que"
     " una reorganización llegue tan hondo o cambie la lista de direcciones. Un día termina antes del primer"
