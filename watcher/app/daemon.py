@@ -144,7 +144,8 @@ class Daemon:
         """
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.list_may_change.wait(), MEMBERSHIP_EVERY)
+                async with asyncio.timeout(MEMBERSHIP_EVERY):
+                    await self.list_may_change.wait()
             self.list_may_change.clear()
             await self.reloader.membership()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -129,7 +130,6 @@ class Doorbells:
     async def changed(self, *, within: float | None) -> None:
         """Wait until a source comes or goes, or until `within` seconds have passed."""
         self._changed.clear()
-        try:
-            await asyncio.wait_for(self._changed.wait(), within)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._changed.wait()

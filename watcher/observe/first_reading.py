@@ -68,7 +68,8 @@ class FirstReading:
         while not all(one.has_spoken for one in self._attendants.values()) and loop.time() < patience:
             self._heard.clear()
             with suppress(TimeoutError):  # a source that fails does not ring here
-                await asyncio.wait_for(self._heard.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._heard.wait()
 
     def vouchers(
         self, reader: str, listing: Listing, quorum: Quorum, script: ScriptHash, status: str | None

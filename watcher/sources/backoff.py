@@ -71,5 +71,6 @@ class Reconnection:
             told = why.retry_after if isinstance(why, Unavailable) else None
             wait = max(told or 0.0, self._backoff.delay(failures, self._draw))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurried.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._hurried.wait()
             self._hurried.clear()
