@@ -51,6 +51,7 @@ class Pool:
     doorbells: Doorbells
     writer: Writer
     connection: sqlite3.Connection  # the writer's
+    terms: Terms
     events: list[Event] = field(default_factory=list)
 
     def told(self, kind: str) -> list[Event]:
@@ -67,6 +68,11 @@ class Pool:
             for position, sats in delta.items():
                 sums[position] += sats
         return sums["confirmed"], sums["pending"]
+
+    async def relisted(self, by_treasury: Mapping[str, Sequence[bytes]]) -> None:
+        """These are the treasuries and their scripts from now on."""
+        await self.writer.run(lambda c: sync(c, self.terms, _lists(by_treasury), 0))
+        self.watch.relist(frozenset(by_treasury))
 
     async def baselined(self) -> None:
         """Until the treasury was read in full, and nothing is left of anybody's first reading.
@@ -108,6 +114,15 @@ class Pool:
         )
 
 
+def _lists(by_treasury: Mapping[str, Sequence[bytes]]) -> list[TreasuryList]:
+    return [
+        TreasuryList(
+            name, name, "own", [Listed(scripthash(s), s, None, None, None, None, None) for s in some]
+        )
+        for name, some in by_treasury.items()
+    ]
+
+
 def electrum(servers: Mapping[str, ToyElectrum | Toxic]) -> list[ElectrumSource]:
     """A source for each server."""
     return [
@@ -141,13 +156,7 @@ async def pool(
             Policy((), FINALITY, {}),
             "",
         )
-        lists = [
-            TreasuryList(
-                name, name, "own", [Listed(scripthash(s), s, None, None, None, None, None) for s in some]
-            )
-            for name, some in by_treasury.items()
-        ]
-        await writer.run(lambda c: sync(c, settings.terms, lists, 0))
+        await writer.run(lambda c: sync(c, settings.terms, _lists(by_treasury), 0))
         names = tuple(source.name for source in sources)
         doorbells = Doorbells(names)
         witnesses = [
@@ -176,7 +185,7 @@ async def pool(
             now_ms=lambda: time.time_ns() // 1_000_000,
             detected=lambda _seconds: None,
         )
-        here = Pool(watch, doorbells, writer, connection)
+        here = Pool(watch, doorbells, writer, connection, settings.terms)
         await watch.load()
         tasks = [asyncio.create_task(source.run(doorbells)) for source in sources]
         tasks.append(asyncio.create_task(watch.run()))

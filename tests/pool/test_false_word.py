@@ -146,3 +146,24 @@ async def test_the_quorum_of_one_treasury_is_none_of_another(
         for _ in range(10):
             await here.sweep()
         assert not [event for event in here.told("tx.seen") if event.treasury == "x"]
+
+
+async def test_who_has_left_the_list_is_not_waited_for(
+    servers: Servers, chain: ToyChain, tmp_path: Path
+) -> None:
+    """A payment to two: the one's quorum is its only source, the other's never showed it and then is none."""
+    x, y = Key(7), Key(8)
+    lists = {"x": [x.script], "y": [y.script]}
+    learns = {"a": ("x", "y"), "b": ("y",), "c": ("y",)}
+    async with pool(tmp_path, electrum(servers), lists, learns=learns) as here:
+        await here.happens(lambda: len(here.told("watch.baselined")) == 2, "both counted")
+        payment = chain.transactions[chain.pay(STRANGER, 50_000)]
+        chain.drop(payment.txid)
+        servers["a"].fake_unconfirmed(Tx(payment.inputs, ((y.script, 1_000), (x.script, 40_000))))
+        await here.happens(lambda: len(here.watch.candidates) == 1, "its word")
+        for _ in range(5):
+            await here.sweep()
+        assert not here.told("tx.seen")
+        await here.relisted({"x": [x.script]})
+        await here.happens_by_sweeping(lambda: bool(here.told("tx.seen")), "the payment")
+        assert [event.treasury for event in here.told("tx.seen")] == ["x"]

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.hostile.busy import PAID, busy_chain
-from tests.pool.rig import FINALITY, TREASURY, electrum, pool
+from tests.pool.rig import TREASURY, electrum, pool
 from tests.toy.chain import FAUCET, FEE, ToyChain
 from tests.toy.coding import Tx
 from tests.toy.electrum import ToyElectrum
 from tests.toy.faults import error
-from watcher.bitcoin.networks import Network
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.types import Outpoint
-from watcher.core.known import Flow, Terms
-from watcher.ledger.queries import log_id
+from watcher.core.known import Flow
 from watcher.ledger.verify import verify
-from watcher.ledger.watches import Listed, TreasuryList, sync
 from watcher.observe.sights import MAX_PARENTS
 from watcher.observe.slices import A_SLICE
 from watcher.sources.base import LongHistory
@@ -46,14 +43,6 @@ def refused_for(txid: str) -> Any:
         return honest
 
     return answer
-
-
-async def listed(here: Pool, *scripts: bytes) -> None:
-    """The treasury has these scripts from now on."""
-    terms = Terms(Network.REGTEST, await here.writer.run(log_id), FINALITY, 0)
-    rows = [Listed(scripthash(script), script, None, None, None, None, None) for script in scripts]
-    await here.writer.run(lambda c: sync(c, terms, [TreasuryList(TREASURY, TREASURY, "own", rows)], 0))
-    here.watch.relist(frozenset({TREASURY}))
 
 
 async def kept(here: Pool) -> int:
@@ -95,7 +84,7 @@ async def test_what_comes_to_another_script_is_told_between_two_slices(tmp_path:
         await here.baselined()
         last, _ = chain.history(scripthash(OURS))[-1]
         server.forge(TRANSACTION, refused_for(last))
-        await listed(here, OTHERS, OURS)
+        await here.relisted({TREASURY: [OTHERS, OURS]})
         await here.happens(lambda: server.counts[BRANCH] > 0, "the first slice")
         chain.pay(OTHERS, 1_000)
         await here.happens(lambda: bool(here.told("tx.seen")), "an alarm meanwhile")
@@ -117,7 +106,7 @@ async def test_what_was_never_read_has_its_turn_while_something_is_missing(tmp_p
         gone = chain.pay(OTHERS, 1_000)
         await here.happens(lambda: bool(here.told("tx.seen")), "the inflow")
         chain.drop(gone)  # for an hour its script is read again with each ring
-        await listed(here, OTHERS, OURS)
+        await here.relisted({TREASURY: [OTHERS, OURS]})
         await here.happens(lambda: len(here.told("watch.baselined")) == 2, "the first reading of the other")
         assert here.balance == (500, 1_000)
 
@@ -129,9 +118,9 @@ async def test_a_script_that_leaves_the_list_amid_its_slices_accuses_nobody(tmp_
         pool(tmp_path, electrum({"one": one, "two": two}), [OTHERS], wanted=2) as here,
     ):
         await here.baselined()
-        await listed(here, OTHERS, OURS)
+        await here.relisted({TREASURY: [OTHERS, OURS]})
         await here.happens(lambda: one.counts[BRANCH] + two.counts[BRANCH] > 0, "the first slice")
-        await listed(here, OTHERS)
+        await here.relisted({TREASURY: [OTHERS]})
         await here.happens(lambda: here.watch.idle and not here.watch.waiting, "the end of it")
         assert not here.watch.conduct.strikes
 
@@ -147,7 +136,7 @@ async def test_a_spend_of_what_the_ledger_had_before_the_script_was_watched_is_n
             out = [chain.know(Tx((Outpoint(many, vout),), ((b"\x51", PAID),))) for vout in range(1, MANY + 1)]
             for at in range(0, MANY, 1_000):
                 chain.mine(1, out[at : at + 1_000])
-            await listed(here, OTHERS, OURS)
+            await here.relisted({TREASURY: [OTHERS, OURS]})
             await here.happens(lambda: len(here.told("watch.baselined")) == 2, "the long history")
             assert not here.watch.conduct.strikes
             assert here.balance == (PAID, 0)
@@ -252,7 +241,7 @@ async def test_what_spends_a_coin_of_ours_that_was_not_read_yet_waits_for_it(
         server.forge(SUBSCRIBE, refused_for(third))  # and is asked for again later
         async with pool(tmp_path, electrum({"a": server}), [OTHERS], wanted=1) as here:
             await here.baselined()
-            await listed(here, OTHERS, OURS, THIRD)
+            await here.relisted({TREASURY: [OTHERS, OURS, THIRD]})
             # what comes now has come before it is connected to again
             await here.happens(lambda: here.watch.attendants["a"].rests, "a failure")
             chain.mine(1, [chain.spend([Outpoint(coin, 0)], [(OURS, 4_000)])])
@@ -316,12 +305,12 @@ async def test_a_long_past_that_the_ledger_has_already_is_counted_slice_by_slice
         pool(tmp_path, electrum({"a": server}), [OURS], wanted=1, trusted=["a"]) as here,
     ):
         await here.baselined()
-        await listed(here, OTHERS)
+        await here.relisted({TREASURY: [OTHERS]})
         await here.happens(lambda: len(here.told("watch.baselined")) == 2, "the list without it")
         server.counts.clear()
         tracemalloc.start()
         try:
-            await listed(here, OTHERS, OURS)
+            await here.relisted({TREASURY: [OTHERS, OURS]})
             await here.happens(lambda: len(here.told("watch.baselined")) == 3, "the list with it again")
             _, highest = tracemalloc.get_traced_memory()
         finally:

@@ -179,7 +179,8 @@ class Jury:
         """
         tx = candidate.sighting.tx
         outputs = [*tx.outputs, *(known[i.outpoint] for i in tx.inputs if i.outpoint in known)]
-        touched = candidate.scripts.union(s for o in outputs if (s := scripthash(o.script_pubkey)) in watched)
+        shown = {script for script in candidate.scripts if script in watched}  # the others have left the list
+        touched = shown.union(s for o in outputs if (s := scripthash(o.script_pubkey)) in watched)
         circles = {self._may_learn({script}) for script in touched} or {self._may_learn(())}
         return all(self._quorum().suffices(candidate.sources, among) for among in circles)
 
