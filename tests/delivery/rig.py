@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-from sqlite_utils import Database
 
 from watcher.delivery.endpoint import HttpTarget
 from watcher.delivery.http import Poster
 from watcher.delivery.signing import Signer
 from watcher.delivery.webhook import WebhookSender
-from watcher.ledger.schema import migrations
+from watcher.ledger.schema import migrate
 from watcher.ledger.sqlite import open_writer
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ class Ledger:
         self._thread = ThreadPoolExecutor(1)
         self.commits = 0
         self.connection: sqlite3.Connection = open_writer(path)
-        migrations.apply(Database(self.connection))
+        migrate(self.connection)
         self._sequence = self.rows("SELECT coalesce(max(sequence), 0) AS n FROM events")[0]["n"]
 
     def close(self) -> None:

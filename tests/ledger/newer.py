@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from tests.ledger.lives import Start, serve, watch_disk
 from watcher.bitcoin.networks import Network
-from watcher.ledger import schema
+from watcher.ledger import schema, version
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-schema.VERSION += 1
+version.VERSION += 1
 
 
 @schema.migrations()
@@ -25,7 +25,7 @@ def m999_later(db: Database) -> None:
     db.execute("INSERT INTO headers_later SELECT height, raw, height FROM headers")
     db.execute("DROP TABLE headers")
     db.execute("ALTER TABLE headers_later RENAME TO headers")
-    db.execute(f"PRAGMA user_version = {schema.VERSION}")
+    db.execute(f"PRAGMA user_version = {version.VERSION}")
 
 
 def live(start: Start) -> None:

@@ -31,8 +31,8 @@ from watcher.ledger.backup import (
 )
 from watcher.ledger.opening import LedgerUnusableError, create_or_open, open_existing, path_in
 from watcher.ledger.queries import log_id
-from watcher.ledger.schema import VERSION
 from watcher.ledger.verify import verify
+from watcher.ledger.version import VERSION
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import subprocess
+import sys
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from watcher.ledger.opening import LedgerUnusableError, create_or_open, open_exi
 from watcher.ledger.queries import log_id
 from watcher.ledger.sqlite import driver, open_still
 from watcher.ledger.verify import verify
+from watcher.ledger.version import VERSION
 from watcher.ledger.watches import Listed, TreasuryList, sync
 
 if TYPE_CHECKING:
@@ -32,8 +35,7 @@ if TYPE_CHECKING:
     from tests.ledger.conftest import Nursery
 
 STEPS = 30
-NOW = schema.VERSION
-NEXT = NOW + 1
+NEXT = VERSION + 1
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_a_migration_cut_short_is_completed_at_the_next_start(
 ) -> None:
     rng = Random(cut)
     version, log = content(path_in(old))
-    assert version == NOW
+    assert version == VERSION
     journal = tmp_path / "journal"
     whole = operations(newer, old, tmp_path)
     for at in sorted(rng.sample(range(1, whole), 25)):
@@ -84,10 +86,10 @@ def test_a_migration_cut_short_is_completed_at_the_next_start(
             disk.play(journal.read_bytes())
             state = tmp_path / f"cut {at}"
             disk.cut(state, rng)
-        assert all(content(copy) == (NOW, log) for copy in copies(state))
+        assert all(content(copy) == (VERSION, log) for copy in copies(state))
         assert newer.live(Start(str(state))) == 0
         assert content(path_in(state)) == (NEXT, log)
-        assert [content(copy) for copy in copies(state)] == [(NOW, log)]
+        assert [content(copy) for copy in copies(state)] == [(VERSION, log)]
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_its_copy_is_named(
@@ -142,7 +144,7 @@ def test_a_ledger_of_the_first_version_learns_the_provenance_from_the_config(
         }
         ledger.commit()
     assert told == {("2026-11-24", "CC0")}
-    assert content(path_in(state)) == (NOW, log)
+    assert content(path_in(state)) == (VERSION, log)
     assert [content(copy) for copy in copies(state)] == [(1, log)]
 
 
@@ -171,4 +173,18 @@ def test_what_a_book_adds_up_to_is_the_same_before_and_after_a_migration(old: Pa
 
 def test_the_version_counts_the_migrations() -> None:
     names = [m.name for m in schema.migrations.pending(Database(memory=True))]
-    assert [int(name[1:4]) for name in names] == list(range(1, schema.VERSION + 1))
+    assert [int(name[1:4]) for name in names] == list(range(1, VERSION + 1))
+
+
+def test_a_ledger_of_this_version_is_opened_without_the_migrations(old: Path) -> None:
+    """They and their library would take 5 MB of each process that has nothing to apply."""
+    program = """
+import sys
+from pathlib import Path
+from watcher.bitcoin.networks import Network
+from watcher.ledger.opening import create_or_open
+create_or_open(Path(sys.argv[1]), Network.REGTEST, 0).close()
+print("sqlite_utils" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program, old], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlite_utils import Database
-
 from watcher.bitcoin.networks import Network
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.transactions import parse_transaction
@@ -20,7 +18,7 @@ from watcher.core.observation import ChainChange, Observation, Reading, Sighting
 from watcher.core.rules import Policy
 from watcher.ledger import knowledge
 from watcher.ledger.commit import Settings, commit, tell
-from watcher.ledger.schema import migrations
+from watcher.ledger.schema import migrate
 from watcher.ledger.sqlite import STATEMENTS, driver
 from watcher.ledger.watches import Listed, TreasuryList, sync
 
@@ -46,7 +44,7 @@ def new_ledger(log: str) -> sqlite3.Connection:
     )
     connection.row_factory = driver.Row
     connection.execute("PRAGMA foreign_keys=ON")
-    migrations.apply(Database(connection))
+    migrate(connection)
     connection.execute("INSERT INTO meta VALUES ('log', ?), ('network', 'regtest')", (log,))
     return connection
 

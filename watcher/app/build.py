@@ -106,6 +106,7 @@ async def _build(config: Config, environ: Mapping[str, str], stack: AsyncExitSta
     settings = current.now.settings
     windows = Windows()
     await writer.run(lambda c: relist(c, config, windows, settings, FOUND_AT_START, started, succession))
+    await writer.forget_pages()  # of a long list
     keeper = Keeper(kept, current, writer=writer, now_ms=now_ms)
     meters, scheduler = Meters(), Scheduler()
 
@@ -144,6 +145,7 @@ async def _build(config: Config, environ: Mapping[str, str], stack: AsyncExitSta
         if seen.chain is not None or seen.sightings:
             list_may_change.set()
         if any(event.type == "watch.baselined" for event in committed.events):
+            await writer.forget_pages()
             give_back_what_is_free()  # by a first reading, the ledger's work at its end above all
         return committed
 

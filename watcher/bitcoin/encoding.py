@@ -6,6 +6,7 @@ No message repeats the text it refuses: a private key pasted where an address be
 from __future__ import annotations
 
 import struct
+from array import array
 from enum import IntEnum
 from functools import lru_cache, reduce
 from operator import getitem, xor
@@ -43,12 +44,12 @@ def _step(state: int, value: int) -> int:
     return (state & 0x1FFFFFF) << 5 ^ value ^ _REMAINDERS[state >> 25]
 
 
-def _pairs(base: int) -> tuple[int, ...]:
+def _pairs(base: int) -> array[int]:
     """The number that two digits make, by their two bytes read as one little-endian integer."""
-    return tuple((both & 0xFF) * base + (both >> 8) for both in range(base << 8))
+    return array("H", ((both & 0xFF) * base + (both >> 8) for both in range(base << 8)))
 
 
-def _contributions() -> tuple[tuple[int, ...], ...]:
+def _contributions() -> tuple[array[int], ...]:
     """What each byte of a number made of bech32 digits adds to the remainder, the last byte first.
 
     The checksum is linear over bits, and what a bit adds depends on nothing but its distance from the end.
@@ -61,7 +62,7 @@ def _contributions() -> tuple[tuple[int, ...], ...]:
         row = [0]
         for bit in bits[first : first + 8]:
             row += [bit ^ lower for lower in row]
-        rows.append(tuple(row))
+        rows.append(array("I", row))
     return tuple(rows)
 
 

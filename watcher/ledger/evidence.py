@@ -16,7 +16,7 @@ from watcher.bitcoin.headers import header_hash
 from watcher.bitcoin.networks import Network
 from watcher.ledger.earlier import end_of_day
 from watcher.ledger.queries import one_moment
-from watcher.ledger.schema import VERSION
+from watcher.ledger.version import VERSION
 
 if TYPE_CHECKING:
     import sqlite3

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
-
-from sqlite_utils import Database
 
 from watcher.ledger.files import beside, discard, publish, unapplied
 from watcher.ledger.logs import new_log_id
 from watcher.ledger.mark import missing
 from watcher.ledger.queries import last_sequence
-from watcher.ledger.schema import VERSION, migrations
 from watcher.ledger.seal import break_seal, is_sealed
 from watcher.ledger.sqlite import driver, open_reader, open_still, open_writer
 from watcher.ledger.sums import add_up_aside
+from watcher.ledger.version import VERSION
 
 if TYPE_CHECKING:
     import sqlite3
@@ -157,7 +156,7 @@ def _create(path: Path, network: Network, now_ms: int) -> None:
     discard(new)
     connection = open_writer(new)
     try:
-        migrations.apply(Database(connection))
+        _apply_migrations(connection)
         connection.execute(
             "INSERT INTO meta (key, value) VALUES ('network', ?), ('log', ?), ('created_ms', ?)",
             (str(network), new_log_id(), str(now_ms)),
@@ -202,7 +201,12 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     before = connection.execute("PRAGMA user_version").fetchone()[0]
     if before < VERSION:
         _copy_aside(connection, path, before)
-        migrations.apply(Database(connection))
+        _apply_migrations(connection)
+
+
+def _apply_migrations(connection: sqlite3.Connection) -> None:
+    # only here: sqlite-utils takes 5 MB, and most starts have nothing to apply
+    import_module("watcher.ledger.schema").migrate(connection)
 
 
 def _copy_aside(connection: sqlite3.Connection, path: Path, version: int) -> None:

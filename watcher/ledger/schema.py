@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlite_utils import Migrations
+from sqlite_utils import Database, Migrations
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
+    import sqlite3
 
 migrations = Migrations("ledger")
 
-# Kept in `PRAGMA user_version`; a file with a higher one was written by a newer program and is refused.
-VERSION: Final = 4
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply what the ledger has not; with the last of them it is of `watcher.ledger.version.VERSION`."""
+    migrations.apply(Database(connection))
+
 
 _FIRST: Final = (
     # network, log, created_ms

@@ -8,7 +8,6 @@ ledger runs with a rollback journal and the strictest fsyncs instead (slower rea
 from __future__ import annotations
 
 import importlib
-import sqlite3 as _standard
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def _module() -> Any:
     try:
         return importlib.import_module("pysqlite3.dbapi2")
     except ImportError:
-        return _standard
+        return importlib.import_module("sqlite3")
 
 
 driver: Final[Any] = _module()
