@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,9 @@ async def test_beyond_the_budget_nothing_is_sent(chain: ToyChain, bells: Bells) 
         assert [told[one] for one in scripts[:4]] == [None] * 4
         assert len(given_up) == 16
         assert all(one.retry_after is not None and one.retry_after > 30 for one in given_up)
-        with pytest.raises(Unavailable, match="budget"):
-            await source.tip()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):  # the tip has its turn, whenever that is
+                await source.tip()
         assert server.asked == 16
 
 

@@ -223,7 +223,8 @@ class Attendant:
     async def _read_dirty(self, rang: AbstractSet[ScriptHash]) -> bool:
         """Read a part of what is dirty, first what rang; whether more may be read at once."""
         watch, listing, shared = self._watch, self._watch.listing, self._watch.first_reading
-        part = self._triage.part(self.dirty, rang, unread=listing.unread, in_hand=shared.in_hand)
+        in_hand = shared.left_to_others(self.name)
+        part = self._triage.part(self.dirty, rang, unread=listing.unread, in_hand=in_hand)
         if not part:
             return False
         moment = watch.moment
@@ -250,12 +251,15 @@ class Attendant:
     async def _take(self, moment: Moment, piece: Facts) -> bool:
         """A slice of a long history; an alarm has its turn before the next, and then it is read again.
 
-        So the bell of a script that was never read, of a tip or of the timer waits for the last slice.
-        What is in no block is perhaps not in the ledger by then: with that there is no going on.
+        So the bell of a script that was never read or of a tip waits for the last slice, and the timer's does
+        where alarms come by themselves. What is in no block is perhaps not in the ledger by then: with that
+        there is no going on.
         """
         taken = await self._watch.hear(self, piece, moment, self._since)
         listing = self._watch.listing
         if not taken or not self.is_up or listing.of(self.name) is not self._subscribed:
+            return False
+        if self.bell.sweep_is_due and not self.source.announces:
             return False
         in_blocks = any(isinstance(s.position, Confirmed) for s in piece.sightings.values())
         return not in_blocks or listing.unread.issuperset(self.bell.scripts)

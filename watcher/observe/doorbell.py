@@ -41,6 +41,11 @@ class Bell:
         """Those that have rung and wait for an answer."""
         return self._rings.scripts
 
+    @property
+    def sweep_is_due(self) -> bool:
+        """Whether the timer has rung and waits for an answer."""
+        return self._rings.sweep
+
     def ring(
         self,
         *,

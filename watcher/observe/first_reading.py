@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from watcher.bitcoin.types import ScriptHash
 from watcher.core.observation import Trust
 from watcher.observe.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from watcher.bitcoin.types import ScriptHash
     from watcher.core.observation import Reading
     from watcher.observe.attendant import Attendant
     from watcher.observe.listing import Listing
@@ -23,25 +23,34 @@ PATIENCE_SECONDS: Final = 10.0  # for those that connect more slowly; only a lon
 
 
 class FirstReading:
-    """`in_hand` are the scripts never read before that a source reads now; `look_again` rings at others."""
+    """`look_again` rings at sources that have something to read again, or nothing any more."""
 
     def __init__(
         self, attendants: Mapping[str, Attendant], look_again: Callable[[Iterable[str]], None]
     ) -> None:
-        self.in_hand: set[ScriptHash] = set()
+        self._in_hand: dict[str, set[ScriptHash]] = {}  # scripts never read before, by who reads them now
         self._attendants = attendants
         self._look_again = look_again
         self._heard = asyncio.Event()
 
+    def left_to_others(self, name: str) -> set[ScriptHash]:
+        """What others have in hand, and this one need not read; it does not wait for one that is slower."""
+        pace = self._seconds_each(name)
+        others = (o for o in self._in_hand if o != name and self._seconds_each(o) <= pace)
+        return set[ScriptHash]().union(*(self._in_hand[other] for other in others))
+
+    def _seconds_each(self, name: str) -> float:
+        return self._attendants[name].source.sweep_seconds(1)
+
     @contextmanager
     def taking(self, reader: str, scripts: Iterable[ScriptHash], listing: Listing) -> Iterator[None]:
-        """Meanwhile the other sources leave those of these that were never read to this one."""
+        """Meanwhile other sources leave those of these that were never read to this one, if it is as fast."""
         taken = listing.unread.intersection(scripts)
-        self.in_hand |= taken
+        self._in_hand[reader] = taken
         try:
             yield
         finally:
-            self.in_hand -= taken
+            del self._in_hand[reader]
             read = taken - self._attendants[reader].dirty  # what it failed to read it tries again first
             others = (other for name, other in self._attendants.items() if name != reader)
             self._look_again(other.name for other in others if not read.isdisjoint(other.dirty))

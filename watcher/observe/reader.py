@@ -15,7 +15,7 @@ from watcher.observe.candidates import MOST
 from watcher.observe.facts import Facts
 from watcher.observe.rivals import find_rivals
 from watcher.observe.sights import MissingCoin, Sights, is_loose_of_many
-from watcher.observe.slices import A_SLICE, slices
+from watcher.observe.slices import A_SLICE, a_slice, slices
 from watcher.sources.aside import aside_if_many
 from watcher.sources.base import Misbehaved, SourceError, TooBusy
 
@@ -97,18 +97,20 @@ class Reader(Sights):
         claims = _claims(answer, facts)
         vouched = await self.past.vouched(claims, answer.statuses)
         more: set[ScriptHash] = set()
-        news, kept = await self.news(claims, beside=beside, enough=A_SLICE if self.take else None)
+        # at one that announces nothing other scripts have their turn between two slices, and only there
+        size = A_SLICE if self.source.announces else a_slice(self.source.sweep_seconds(1))
+        news, kept = await self.news(claims, beside=beside, enough=size if self.take else None)
         # the ledger may have it for another script: then it is no news, and still to be counted for this one
         first = {
             script: len(history)
             for script, history in claims.items()
             if script in self.past.unread and script not in self.past.counted
         }
-        if self.take and max(len(news), sum(first.values())) > A_SLICE:
+        if self.take and max(len(news), sum(first.values())) > size:
             # where questions are counted, what all say alike is taken up before it is proven
             trusting = self.source.sweep_seconds(1) > 0 and await stood_at(ours)
             more = await self._take_up(
-                claims, answer.statuses, facts, news_above, beside=beside, trusting=trusting
+                claims, answer.statuses, facts, news_above, size=size, beside=beside, trusting=trusting
             )
             if facts.is_paused:
                 facts.unread |= claims.keys()
@@ -149,6 +151,7 @@ class Reader(Sights):
         facts: Facts,
         news_above: int,
         *,
+        size: int,
         beside: bool,
         trusting: bool,
     ) -> set[ScriptHash]:
@@ -163,7 +166,11 @@ class Reader(Sights):
         apart: set[Txid] = set()  # for the last look, which holds no more than a slice
         committed: asyncio.Future[bool] | None = None
         try:
-            for piece in slices(histories):
+            for piece in slices(histories, size):
+                # where questions are dear nothing is fetched before it is known that there is going on
+                if committed is not None and size < A_SLICE and not await committed:
+                    facts.is_paused = True
+                    break
                 news, kept = await self.news(piece, beside=beside)
                 found = Facts(pieces={script: _txids(lines) for script, lines in piece.items()})
                 found.live |= {txid for txid, known in kept.items() if known.live}
@@ -183,10 +190,7 @@ class Reader(Sights):
                 if len(apart) > A_SLICE:
                     break
                 committed = asyncio.ensure_future(self.take(found))
-                if len(facts.shown) < MOST:  # and more are not held by those who wait for others
-                    facts.shown |= {
-                        t for t, s in found.sightings.items() if isinstance(s.position, Unconfirmed)
-                    }
+                _note_shown(found, facts)
             facts.is_paused |= committed is not None and not await committed
         except asyncio.CancelledError:
             if committed is not None:  # it may wait for the disk, as long as that is full
@@ -290,6 +294,12 @@ def _is_in_block(coin: MissingCoin, facts: Facts) -> bool:
     """What is in no block waits for its coin with those who judge it, where its parents were brought."""
     spender = facts.sightings.get(coin.spender)
     return spender is not None and isinstance(spender.position, Confirmed)
+
+
+def _note_shown(found: Facts, facts: Facts) -> None:
+    """What of a slice is in no block; more of it than they take is not held by those who wait for others."""
+    if len(facts.shown) < MOST:
+        facts.shown |= {t for t, s in found.sightings.items() if isinstance(s.position, Unconfirmed)}
 
 
 def _before_their_coin(coins: Iterable[MissingCoin], facts: Facts) -> set[Txid]:

@@ -17,7 +17,7 @@ from watcher.sources.dial import Authorities
 from watcher.sources.explorer import Explorer, each
 from watcher.sources.health import HealthRecord
 from watcher.sources.names import Names
-from watcher.sources.rest import Asking, Rest
+from watcher.sources.rest import Asking, Rest, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,7 +95,7 @@ class EsploraSource:
         self._reconnection.hurry()
 
     def at_leisure(self) -> AbstractContextManager[None]:
-        """Within a budget everything waits its turn alike."""
+        """Nothing changes: what there is much of waits for the budget in any case."""
         return nullcontext()
 
     def sweep_seconds(self, scripts: int) -> float:
@@ -134,12 +134,14 @@ class EsploraSource:
     ) -> Mapping[ScriptHash, str | SourceError | None]:
         """The present status of each script, from its whole history; those read longest ago come first.
 
-        Nothing is told unasked: what changes is found when this is asked again.
+        Nothing is told unasked: what changes is found when this is asked again. `Unavailable` for those for
+        which the budget has no room at this moment.
         """
         line = self._open()
         for script in scripthashes:
             self._watched.setdefault(script, 0)
-        readings = await self._read(line, sorted(scripthashes, key=lambda one: self._watched.get(one, 0)))
+        longest_ago_first = sorted(scripthashes, key=lambda one: self._watched.get(one, 0))
+        readings = await self._read(line, longest_ago_first, Wait.BRIEFLY)
         return {one: _part(readings[one], lambda reading: reading.status) for one in scripthashes}
 
     async def forget(self, scripthashes: Sequence[ScriptHash]) -> None:
@@ -153,7 +155,7 @@ class EsploraSource:
         """The complete history of each script, confirmed and unconfirmed."""
         line = self._open()
         before = await line.tip()
-        readings = await self._read(line, scripthashes)
+        readings = await self._read(line, scripthashes, Wait.AT_LEISURE)
         tops = {s: _top(one.claims) for s, one in readings.items() if not isinstance(one, SourceError)}
         highest = before.block.height
         if max(tops.values(), default=0) > highest:
@@ -193,7 +195,7 @@ class EsploraSource:
             doorbell.connected(self.name)
             while True:
                 await asyncio.sleep(every)
-                tip = await line.tip(patient=True)
+                tip = await line.tip()
                 if tip.block != shown.block:
                     shown = tip
                     doorbell.tip_rang(self.name)
@@ -203,14 +205,14 @@ class EsploraSource:
             self._line = None
 
     async def _read(
-        self, line: Explorer, scripthashes: Sequence[ScriptHash]
+        self, line: Explorer, scripthashes: Sequence[ScriptHash], wait: Wait
     ) -> dict[ScriptHash, Reading | SourceError]:
         # a few at a time: with half of a budget half of them are read, and not half of each
         turns = asyncio.Semaphore(self._asking.at_once)
 
         async def read(script: ScriptHash) -> Reading:
             async with turns:
-                reading = await line.histories.read(script, keep=script in self._watched)
+                reading = await line.histories.read(script, keep=script in self._watched, wait=wait)
             if script in self._watched:
                 self._reads += 1
                 self._watched[script] = self._reads

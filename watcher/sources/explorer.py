@@ -26,6 +26,7 @@ from watcher.sources.explorer_answers import (
     read_transaction,
 )
 from watcher.sources.explorer_history import HistoryReader
+from watcher.sources.rest import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -56,10 +57,10 @@ class Explorer:
     async def greet(self) -> SourceTip:
         """Check that it is our network and find out how it names scripts; its tip."""
         try:
-            genesis = read_hash(await self._rest.get("/block-height/0", HASH, patient=True))
+            genesis = read_hash(await self._rest.get("/block-height/0", HASH))
             if genesis != PARAMS[self._network].genesis:
                 raise WrongNetwork(f"its first block is not that of {self._network}")
-            tip = await self.tip(patient=True)
+            tip = await self.tip()
             if tip.block.height > 0 and not self._names_known:
                 await self._learn_names()
                 self._names_known = True
@@ -67,15 +68,15 @@ class Explorer:
             raise Unavailable(f"not an explorer of that kind: {error}") from None
         return tip
 
-    async def tip(self, *, patient: bool = False) -> SourceTip:
+    async def tip(self) -> SourceTip:
         """The tip; one question while it stays the same."""
         for _ in range(_TRIES):
-            tip_hash = read_hash(await self._rest.get("/blocks/tip/hash", HASH, patient=patient))
+            tip_hash = read_hash(await self._rest.get("/blocks/tip/hash", HASH))
             shown = self._shown
             if shown is not None and shown.block.hash == tip_hash:
                 return shown
             try:
-                body = await self._rest.get(f"/block/{tip_hash}", SMALL, patient=patient)
+                body = await self._rest.get(f"/block/{tip_hash}", SMALL)
             except NotThere:  # another server behind the same name, or reorganised away
                 continue
             height, header = read_block(body)
@@ -101,17 +102,20 @@ class Explorer:
 
     async def transaction(self, txid: Txid) -> bytes:
         """A raw transaction."""
-        return read_transaction(await self._rest.get(f"/tx/{txid}/hex", RAW))
+        return read_transaction(await self._rest.get(f"/tx/{txid}/hex", RAW, wait=Wait.AT_LEISURE))
 
     async def branch(self, txid: Txid, height: int) -> Branch:
         """A Merkle branch in the block at that height."""
-        return read_branch(await self._rest.get(f"/tx/{txid}/merkle-proof", SMALL), height)
+        body = await self._rest.get(f"/tx/{txid}/merkle-proof", SMALL, wait=Wait.AT_LEISURE)
+        return read_branch(body, height)
 
     async def _headers(self, start: int, end: int) -> tuple[bytes, ...]:
         """Pages downwards from `end`; the first one shows how many blocks a page of this server has."""
 
         async def page(height: int) -> tuple[bytes, ...]:
-            return read_blocks(await self._rest.get(f"/blocks/{height}", BLOCKS), height)
+            return read_blocks(
+                await self._rest.get(f"/blocks/{height}", BLOCKS, wait=Wait.AT_LEISURE), height
+            )
 
         first = await page(end)
         heights = range(end - len(first), start - 1, -len(first))
@@ -128,8 +132,8 @@ class Explorer:
 
         Asked in the wrong order a server answers that there is nothing, for every script.
         """
-        first = read_hash(await self._rest.get("/block-height/1", HASH, patient=True))
-        body = await self._rest.get(f"/block/{first}/txids", TXIDS, patient=True)
+        first = read_hash(await self._rest.get("/block-height/1", HASH))
+        body = await self._rest.get(f"/block/{first}/txids", TXIDS)
         for txid in list(read_places(body))[:1]:
             outputs = parse_transaction(await self.transaction(Txid(txid))).outputs
             scripts = [out.script_pubkey for out in outputs if out.script_pubkey[:1] != bytes([_OP_RETURN])]

@@ -30,7 +30,7 @@ from watcher.sources.explorer_answers import (
     read_places,
     unconfirmed_of,
 )
-from watcher.sources.rest import Oversized
+from watcher.sources.rest import Oversized, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,12 +82,12 @@ class HistoryReader:
         self._kept: dict[ScriptHash, Reading] = {}
         self._begun: dict[ScriptHash, _Begun] = {}
 
-    async def read(self, script: ScriptHash, *, keep: bool) -> Reading:
+    async def read(self, script: ScriptHash, *, keep: bool, wait: Wait) -> Reading:
         """The history; `keep` remembers it, so that reading it again unchanged is one question."""
         told = ""
         for _ in range(_TRIES):
             try:
-                reading = await self._read(script)
+                reading = await self._read(script, wait)
             except _Moved as moved:
                 told = str(moved)
                 self._begun.pop(script, None)
@@ -108,17 +108,20 @@ class HistoryReader:
         self._kept.pop(script, None)
         self._begun.pop(script, None)
 
-    async def counts(self, script: ScriptHash, *, reversed_names: bool | None = None) -> tuple[int, int]:
+    async def counts(
+        self, script: ScriptHash, *, reversed_names: bool | None = None, wait: Wait = Wait.IN_TURN
+    ) -> tuple[int, int]:
         """How many transactions the server counts in blocks, and in none."""
-        return read_counts(await self._rest.get(self._path(script, reversed_names=reversed_names), SMALL))
+        path = self._path(script, reversed_names=reversed_names)
+        return read_counts(await self._rest.get(path, SMALL, wait=wait))
 
-    async def _read(self, script: ScriptHash) -> Reading:
+    async def _read(self, script: ScriptHash, wait: Wait) -> Reading:
         path = self._path(script)
         kept = self._kept.get(script)
-        first = await self._page(f"{path}/txs")
+        first = await self._page(f"{path}/txs", wait)
         if kept is not None and kept.first == first and (not first or first[-1].height is not None):
             return kept
-        in_blocks, in_none = await self.counts(script)
+        in_blocks, in_none = await self.counts(script, wait=wait)
         unconfirmed = unconfirmed_of(first)
         if max(in_none, len(unconfirmed)) >= UNCONFIRMED_SHOWN:
             raise TooBusy(f"{UNCONFIRMED_SHOWN} unconfirmed transactions or more: the server shows no others")
@@ -126,15 +129,15 @@ class HistoryReader:
             raise TooBusy(f"a history of {in_blocks} transactions, more than {self._most}")
         if len(unconfirmed) != in_none:
             raise _Moved(f"{len(unconfirmed)} of {in_none} unconfirmed transactions")
-        confirmed, paged = await self._confirmed(script, first[len(unconfirmed) :], in_blocks, kept)
-        if paged and await self._page(f"{path}/txs") != first:
+        confirmed, paged = await self._confirmed(script, first[len(unconfirmed) :], in_blocks, kept, wait)
+        if paged and await self._page(f"{path}/txs", wait) != first:
             raise _Moved("its first page changed meanwhile")
         if kept is not None and kept.confirmed and not confirmed:
-            await self._check_denied(kept.confirmed[-1])
+            await self._check_denied(kept.confirmed[-1], wait)
         return await aside_if_many(len(confirmed), lambda: _reading(first, confirmed, unconfirmed))
 
     async def _confirmed(
-        self, script: ScriptHash, page: tuple[Entry, ...], count: int, kept: Reading | None
+        self, script: ScriptHash, page: tuple[Entry, ...], count: int, kept: Reading | None, wait: Wait
     ) -> tuple[tuple[Entry, ...], bool]:
         """What is in blocks, in the chain's order, `count` of them; and whether it took another page."""
         begun = self._begun.setdefault(script, _Begun())
@@ -145,7 +148,7 @@ class HistoryReader:
         paged = False
         while len(found) < count:
             if not page:
-                page, paged = await self._chain_page(script, found), True
+                page, paged = await self._chain_page(script, found, wait), True
             joint = next((at for at, entry in enumerate(page) if entry in known or entry in earlier), None)
             found += page[:joint]
             if joint is not None and page[joint] in known:
@@ -156,28 +159,28 @@ class HistoryReader:
             if joint is not None or not earlier:
                 begun.entries, earlier = tuple(found), {}
             page = ()
-        whole = (*below, *await self._in_order(found, begun))
+        whole = (*below, *await self._in_order(found, begun, wait))
         if len(whole) != count or len({entry.txid for entry in whole}) != count:
             raise _Moved(f"{len(whole)} of {count} transactions")
         return whole, paged
 
-    async def _chain_page(self, script: ScriptHash, found: Sequence[Entry]) -> tuple[Entry, ...]:
+    async def _chain_page(self, script: ScriptHash, found: Sequence[Entry], wait: Wait) -> tuple[Entry, ...]:
         after = f"/{found[-1].txid}" if found else ""
         try:
-            page = await self._page(f"{self._path(script)}/txs/chain{after}")
+            page = await self._page(f"{self._path(script)}/txs/chain{after}", wait)
         except NotThere:
             raise _Moved("the transaction to page from is gone") from None
         if not page or page[0].height is None:
             raise _Moved("a page is empty or not of the chain")
         return page
 
-    async def _in_order(self, newest_first: Sequence[Entry], begun: _Begun) -> list[Entry]:
+    async def _in_order(self, newest_first: Sequence[Entry], begun: _Begun, wait: Wait) -> list[Entry]:
         """In the chain's order: servers sort by block, and not always within one."""
         blocks = await aside_if_many(len(newest_first), lambda: _by_block(newest_first))
         missing = [block for block, few in blocks.items() if len(few) > 1 and block not in begun.places]
 
         async def learn(block: BlockHash | None) -> None:
-            body = await self._rest.get(f"/block/{block}/txids", TXIDS)
+            body = await self._rest.get(f"/block/{block}/txids", TXIDS, wait=wait)
             places = await aside_if_many(len(body) // _A_LINE, lambda: read_places(body))
             wanted = {entry.txid for entry in blocks[block]}
             begun.places[block] = {txid: place for txid, place in places.items() if txid in wanted}
@@ -186,14 +189,14 @@ class HistoryReader:
             await asyncio.gather(*(learn(block) for block in missing[at : at + _AT_ONCE]))
         return await aside_if_many(len(newest_first), lambda: _laid_out(blocks, begun.places))
 
-    async def _check_denied(self, newest: Entry) -> None:
+    async def _check_denied(self, newest: Entry, wait: Wait) -> None:
         """A history cannot become empty while the block of its newest transaction is on the chain."""
-        if read_in_best_chain(await self._rest.get(f"/block/{newest.block}/status", SMALL)):
+        if read_in_best_chain(await self._rest.get(f"/block/{newest.block}/status", SMALL, wait=wait)):
             raise Unavailable("it denies a history that it told before")
 
-    async def _page(self, path: str) -> tuple[Entry, ...]:
+    async def _page(self, path: str, wait: Wait) -> tuple[Entry, ...]:
         try:
-            body = await self._rest.get(path, PAGE)
+            body = await self._rest.get(path, PAGE, wait=wait)
         except Oversized as error:
             raise TooBusy(str(error)) from None
         return await aside_if_many(len(body) // _A_LINE, lambda: read_page(body))

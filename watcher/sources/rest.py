@@ -12,6 +12,7 @@ import ssl
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from enum import Enum, auto
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Self
 
@@ -58,6 +59,19 @@ class Form:
     most: int
 
 
+class Wait(Enum):
+    """How a question waits for the budget.
+
+    `IN_TURN` queues however long it takes. `AT_LEISURE` is asked when nothing else waits: however many there
+    are of it, the question for the tip is not behind them. `BRIEFLY` is given up where it would take
+    longer than anybody waits.
+    """
+
+    IN_TURN = auto()
+    AT_LEISURE = auto()
+    BRIEFLY = auto()
+
+
 class Oversized(Unavailable):
     """An answer larger than its form allows."""
 
@@ -69,7 +83,7 @@ class Asking:
     `request` is the seconds for a whole request (twice that where the answer may be large), `at_once` how
     many run beside each other, `history` the longest history that is read, in transactions, `every` the
     seconds between two looks at the tip. `budget` has (requests, seconds) that hold at once, `patience` is
-    the seconds a question waits for it before it is given up; `headers` are sent with every request.
+    the seconds that `Wait.BRIEFLY` waits for it; `headers` are sent with every request.
     """
 
     request: float = 15.0
@@ -177,12 +191,12 @@ class Rest:
     ) -> None:
         await self._session.close()
 
-    async def get(self, path: str, form: Form, *, patient: bool = False) -> bytes:
+    async def get(self, path: str, form: Form, *, wait: Wait = Wait.IN_TURN) -> bytes:
         """The body of the answer at `path`; a `SourceError` says why there is none.
 
-        `patient` waits for the budget however long it takes. `Oversized` is an answer beyond the form.
+        `Oversized` is an answer beyond the form.
         """
-        await self._allowed(patient=patient)
+        await self._allowed(wait)
         async with self._slots:
             self._check_pause()
             now = asyncio.get_running_loop().time
@@ -206,14 +220,16 @@ class Rest:
             self._record.last_success = self._clock()
             return body
 
-    async def _allowed(self, *, patient: bool) -> None:
-        """Wait for the budget, unless that would take longer than anybody waits."""
+    async def _allowed(self, wait: Wait) -> None:
+        """Wait for the budget, in this way."""
         self._check_pause()
-        now = asyncio.get_running_loop().time()
-        wait = self._allowance.delay(now)
-        if wait > self._asking.patience and not patient:
-            raise Unavailable("the budget is used up", retry_after=wait)
-        await asyncio.sleep(self._allowance.take(now))
+        time = asyncio.get_running_loop().time
+        while (delay := self._allowance.delay(time())) > 0 and wait is Wait.AT_LEISURE:
+            await asyncio.sleep(delay)
+            self._check_pause()
+        if delay > self._asking.patience and wait is Wait.BRIEFLY:
+            raise Unavailable("the budget is used up", retry_after=delay)
+        await asyncio.sleep(self._allowance.take(time()))
 
     async def _fetch(self, path: str, form: Form) -> bytes:
         if self._session.closed:
