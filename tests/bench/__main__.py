@@ -21,7 +21,7 @@ from tests.bench.compare import compare
 from tests.bench.deliveries import deliveries
 from tests.bench.detection import detection
 from tests.bench.disk import fsync_ms
-from tests.bench.electrum import against_electrum
+from tests.bench.electrum import against_electrum, start_beside_electrum
 from tests.bench.idle import idle
 from tests.bench.ledger_writes import ledger_growth, ledger_writes
 from tests.bench.restarting import restarting
@@ -168,7 +168,12 @@ async def _on_the_stack(group: str, folder: Path, size: Size, stand: Regtest) ->
         case "detection":
             return [await detection(stand, folder, watched=size.scripts, samples=size.samples)]
         case "electrum":
-            return [await against_electrum(stand, folder, watched=size.scripts, samples=size.samples)]
+            return [
+                await against_electrum(stand, folder, watched=size.scripts, samples=size.samples),
+                await start_beside_electrum(
+                    stand, folder / "start", watched=size.scripts, repeats=size.repeats
+                ),
+            ]
         case "starting":
             return await starting(stand, folder, sizes=_two(size.scripts), repeats=size.repeats)
         case "idle":

@@ -11,15 +11,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.bench.bare import Bare
-from tests.bench.place import QUIET_SECONDS, Watched, fresh, payments, scripts
-from tests.bench.result import Row, quantile
+from tests.bench.place import (
+    ASKED_EVERY,
+    QUIET_SECONDS,
+    Watched,
+    cpu_seconds,
+    fresh,
+    payments,
+    resident_mb,
+    scripts,
+)
+from tests.bench.result import Row, median, quantile
+from tests.bench.starting import Start, ours_started
 from tests.stack import debian
 from tests.stack.kept import FetchError, cached, run
-from tests.stack.processes import Child
+from tests.stack.processes import Child, until
 from tests.stack.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from tests.stack.receiver import Received
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
 
 _RANG: Final = "blockchain.scripthash.subscribe"
 _SUITE: Final = "bookworm"
+_MOST_OF_ELECTRUM: Final = 20_000
 _PYTHON: Final = "python3.11"  # the suite's, which the packages' compiled parts are for
 _NEEDED: Final = ("electrum", "python3-", "libsecp256k1", "libprotobuf")
 
@@ -39,6 +50,8 @@ async def against_electrum(regtest: Regtest, folder: Path, *, watched: int, samp
     ours = scripts(watched, "electrum")
     (theirs,) = scripts(1, "electrum, theirs")
     sent = await payments(regtest, [*ours[:samples], *([theirs] * samples)])
+    (folder / "electrum").mkdir(parents=True)
+    words = await _words(folder / "electrum")
     took: list[float] = []
     electrum_took: list[float] = []
     async with Receiver() as receiver:
@@ -46,9 +59,10 @@ async def against_electrum(regtest: Regtest, folder: Path, *, watched: int, samp
         async with (
             place.daemon() as daemon,
             _posts() as (url, posted),
-            _electrum(folder / "electrum", regtest.electrumx.port, theirs.address, url),
+            _electrum(folder / "electrum", words, regtest.electrumx.port),
             Bare(regtest.electrumx.port) as listener,
         ):
+            await _says([*words, "notify", theirs.address, url])
             await fresh(daemon, within=900)
             await listener.subscribe([theirs.scripthash, *(one.scripthash for one in ours[:samples])])
             for number in range(samples):
@@ -77,6 +91,34 @@ async def against_electrum(regtest: Regtest, folder: Path, *, watched: int, samp
     )
 
 
+async def start_beside_electrum(regtest: Regtest, folder: Path, *, watched: int, repeats: int) -> Row:
+    """CPU of a start with nothing known, by address. Electrum has fewer: more would take it very long."""
+    fewer = min(watched, _MOST_OF_ELECTRUM)
+    place = Watched(folder, regtest.electrumx.url, scripts(watched, "start beside electrum"))
+    addresses = [one.address for one in scripts(fewer, "start of electrum")]
+    pairs = [
+        (
+            await ours_started(place, f"state {number}"),
+            await _electrum_started(folder / f"electrum {number}", regtest.electrumx.port, addresses),
+        )
+        for number in range(repeats)
+    ]
+    return Row(
+        name=f"start, {watched:,} addresses, CPU of each, beside Electrum",
+        unit="µs",
+        more_is_better=False,
+        ours=tuple(ours.cpu / watched * 1e6 for ours, _ in pairs),
+        reference=f"Electrum daemon, {fewer:,} addresses",
+        theirs=tuple(electrum.cpu / fewer * 1e6 for _, electrum in pairs),
+        beside={
+            "seconds": median([ours.seconds for ours, _ in pairs]),
+            "seconds of Electrum": median([electrum.seconds for _, electrum in pairs]),
+            "MB": median([ours.resident for ours, _ in pairs]),
+            "MB of Electrum": median([electrum.resident for _, electrum in pairs]),
+        },
+    )
+
+
 def _is_about(txid: str, received: Received) -> bool:
     return received.data.get("txid") == txid
 
@@ -99,21 +141,40 @@ async def _posts() -> AsyncIterator[tuple[str, asyncio.Queue[float]]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", posted
 
 
-@asynccontextmanager
-async def _electrum(folder: Path, port: int, address: str, url: str) -> AsyncIterator[None]:
-    """The daemon, connected and told to post about the address."""
+async def _electrum_started(folder: Path, port: int, addresses: Sequence[str]) -> Start:
+    """From exec until a wallet of these addresses has been asked for; making the wallet is not counted."""
     folder.mkdir(parents=True)
-    program = await asyncio.to_thread(_program)
-    words = [str(program), "--regtest", "-D", str(folder)]
+    words = await _words(folder)
+    wallet = ["-w", str(folder / "wallet")]
+    await _says([*words, "--offline", "restore", "-", *wallet], " ".join(addresses))
+
+    async def synchronized() -> bool:
+        return (await _says([*words, "is_synchronized", *wallet])).strip() == "true"
+
+    began = time.monotonic()
+    async with _electrum(folder, words, port) as daemon:
+        await _says([*words, "load_wallet", *wallet])
+        await until(synchronized, within=1_800, what="the wallet to be synchronized", every=ASKED_EVERY)
+        return Start(time.monotonic() - began, cpu_seconds(daemon.pid), resident_mb(daemon.pid))
+
+
+@asynccontextmanager
+async def _electrum(folder: Path, words: list[str], port: int) -> AsyncIterator[Child]:
+    """The daemon, connected."""
     server = ["--server", f"127.0.0.1:{port}:t", "--oneserver"]
     daemon = Child([*words, "daemon", *server], log=folder / "electrum.log", env={"HOME": str(folder)})
     daemon.start()
     try:
         await daemon.ready(partial(_connected, words), within=60)
-        await _says([*words, "notify", address, url])
-        yield
+        yield daemon
     finally:
         daemon.kill()
+
+
+async def _words(folder: Path) -> list[str]:
+    """How the program is called with its files in `folder`."""
+    program = await asyncio.to_thread(_program)
+    return [str(program), "--regtest", "-D", str(folder)]
 
 
 async def _connected(words: list[str]) -> bool:
@@ -123,11 +184,15 @@ async def _connected(words: list[str]) -> bool:
         return False
 
 
-async def _says(words: list[str]) -> str:
+async def _says(words: list[str], told: str = "") -> str:
+    """What the program answers; `told` is its standard input."""
     process = await asyncio.create_subprocess_exec(
-        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
     )
-    out, _ = await process.communicate()
+    out, _ = await process.communicate(told.encode())
     return out.decode()
 
 
