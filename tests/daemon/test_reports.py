@@ -183,7 +183,7 @@ def test_the_page_says_what_is_where_and_by_whom(published: Published) -> None:
     assert "addresses published officially" in page
     assert "By the word of <bdi>home</bdi>" in page
     assert "1 address by <bdi>The first</bdi>" in page
-    assert "read 2026-11-24, licence: <bdi>CC0 &lt;1.0&gt;</bdi>" in page
+    assert "read <time>2026-11-24</time>, licence: <bdi>CC0 &lt;1.0&gt;</bdi>" in page
     assert page.count("borne out") == 1
     assert "Tomorrow" not in page
     assert "0.00077000" not in page  # what is unconfirmed

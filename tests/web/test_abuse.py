@@ -7,7 +7,7 @@ import resource
 import socket
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -126,6 +126,42 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off(
             await until(lambda: held(2), within=60, what="both ends of the connection")
             await loop.sock_sendall(slow, request * 9)
             await until(lambda: held(1), within=60, what="the server's end closed")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/v1/events/stream", "/api/v1/treasuries/alpha/history?format=csv"]
+)
+async def test_who_leaves_before_the_answer_begins_leaves_no_line_in_the_log(
+    serve: Open,
+    http: aiohttp.ClientSession,
+    daemon: StillDaemon,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+) -> None:
+    """Each reload of a page in a browser leaves a stream; strangers could fill the log by it."""
+    async with serve() as bound, AsyncExitStack() as stack:
+        assert await is_served(http, bound)  # the ledger's files are open
+        before, asked, left, read = descriptors(), asyncio.Event(), asyncio.Event(), daemon.read
+
+        async def late(work: Any) -> Any:
+            asked.set()
+            await left.wait()
+            return await read(work)
+
+        async def closed() -> bool:
+            return descriptors() == before
+
+        daemon.read = late  # type: ignore[method-assign]
+        client = await Client.of(bound, stack)
+        port = urlsplit(bound.url or "").port
+        client.writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        await asked.wait()
+        client.writer.transport.abort()
+        await until(closed, within=60, what="both ends of the connection closed")
+        left.set()
+        # reads are done one after the other, so what waited is done when this is
+        assert await is_served(http, bound, "/api/v1/events")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize(

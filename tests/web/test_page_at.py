@@ -123,7 +123,33 @@ async def test_a_chart_within_one_day_says_the_hours(
             ("103", ["2026-11-24", "2026-11-25"]),
         ):
             chart = await page(http, f"{bound.url}/treasuries/alpha/chart.svg?at={at}")
-            assert chart.text("text")[-2:] == ends
+            assert chart.text("text")[2:4] == ends
+
+
+async def test_the_pages_of_a_past_history_end_at_its_moment_whatever_is_behind_it(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    history = "/api/v1/treasuries/alpha/history?at=102"
+    async with serve() as bound:
+
+        async def pages(limit: int) -> list[dict[str, Any]]:
+            found, after = [], ""
+            while after is not None:
+                _, told_ = await told(
+                    http, f"{bound.url}{history}&limit={limit}{after and f'&after={after}'}"
+                )
+                found.append(told_)
+                after = told_["next"]
+            return found
+
+        before = [await pages(limit) for limit in (1, 2, 3, 4, 100)]
+        ledger.sql("UPDATE entries SET state = 'dropped' WHERE state = 'held'")
+        assert [await pages(limit) for limit in (1, 2, 3, 4, 100)] == before
+        ledger.header(103)
+        ledger.tx("alpha", "a6", (103, 1), "inflow", 5)
+        ledger.sql("UPDATE treasuries SET confirmed = confirmed + 5, complete_height = 103")
+        assert [await pages(limit) for limit in (1, 2, 3, 4, 100)] == before
+    assert [[len(each["rows"]) for each in found] for found in before] == [[1] * 4, [2, 2], [3, 1], [4], [4]]
 
 
 @pytest.mark.parametrize("at", ["103", "999999999", "2026-11-24", "2030-01-01"])

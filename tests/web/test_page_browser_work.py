@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.stack.processes import until
 from tests.web.browser import browser
 from tests.web.small_ledger import NOON_MS
 from tests.web.test_access import ADMIN, READ, TOKENS
@@ -87,6 +88,22 @@ async def test_a_disagreement_can_be_seen(
         await tab.open(f"{bound.url}/treasuries/alpha")
         assert "+0.05000000 liar abab" in " ".join((await tab.value(MAIN)).split())
         assert tab.complaints == []
+
+
+async def test_a_page_that_looks_the_same_follows_another_log(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger
+) -> None:
+    """After a restore the old place in the log is refused; the page asks for the new one's by itself."""
+    async with serve() as bound, browser(http) as tab:
+        await tab.open(f"{bound.url}/treasuries/beta")
+        loads = tab.loads
+        ledger.sql("UPDATE meta SET value = 'another' WHERE key = 'log'")
+
+        async def followed() -> bool:
+            return str(await tab.value("document.getElementById('main').dataset.cursor")) == "another:5"
+
+        await until(followed, within=60, what="the place in the other log")
+        assert tab.loads == loads
 
 
 async def test_an_operator_sends_a_dead_delivery_again(

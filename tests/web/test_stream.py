@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.web.reading import page
 from watcher.web.stream import StreamLimits
 
 if TYPE_CHECKING:
@@ -222,3 +223,26 @@ async def test_the_daemon_goes_down_without_waiting_for_streams(
         response = await http.get(f"{bound.url}{STREAM}")
     # the end is a whole one: the last chunk was sent
     assert b"id: " in await asyncio.wait_for(response.read(), 60)
+
+
+@pytest.mark.parametrize("path", ["/", "/treasuries/alpha"])
+async def test_a_page_follows_from_what_it_shows_whatever_comes_while_it_is_made(
+    serve: Open, http: aiohttp.ClientSession, ledger: SmallLedger, daemon: StillDaemon, path: str
+) -> None:
+    """What is committed between two reads is not in the balance, so the stream has to tell it."""
+    came: list[int] = []
+
+    def committed() -> None:
+        ledger.sql("UPDATE treasuries SET confirmed = confirmed + 100000000 WHERE name = 'alpha'")
+        came.append(ledger.event("tx.confirmed", "alpha", delta=(100_000_000, 0), flow="inflow"))
+        daemon.before_read = lambda: None
+
+    def first_read() -> None:
+        daemon.before_read = committed
+
+    daemon.before_read = committed if path == "/" else first_read
+    async with serve() as bound:
+        found = await page(http, f"{bound.url}{path}")
+    assert "5.20000000 BTC" in found.text("section", class_="card")[0]
+    assert came == [6]
+    assert found.all("main")[0].attributes["data-cursor"] == f"{ledger.log}:5"

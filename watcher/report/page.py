@@ -24,10 +24,11 @@ _STYLE: Final = """
 :root{color-scheme:light dark;--line:#c3c8d0;--soft:#5a6472;--bad:#b3261e;--good:#17713a}
 @media(prefers-color-scheme:dark){:root{--line:#3d4552;--soft:#aab3c0;--bad:#ff8a80;--good:#5bd28a}}
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
+body{overflow-wrap:anywhere}time{white-space:nowrap}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}
 .soft,footer,th{color:var(--soft)}.balance{font-size:clamp(1.6rem,7vw,2.4rem);font-weight:600;margin:1rem 0 0}
 dt{font-weight:600}dd{margin:0 0 .5rem}.table{overflow-x:auto}
-table{border-collapse:collapse;width:100%;min-width:46rem;font-size:.9rem}
+table{border-collapse:collapse;width:100%;min-width:46rem;font-size:.9rem;overflow-wrap:break-word}
 th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 code{font-size:.85em;overflow-wrap:anywhere}.mismatched{color:var(--bad)}.holds{color:var(--good)}
@@ -90,7 +91,7 @@ class _Report:
         yield f'<p class="soft">{_begun(self._attribution())}</p>'
         yield f'<p class="balance">{_btc(evidence.balance)} BTC</p>\n<p>{_begun(self._when())}.'
         if evidence.hash is not None and evidence.time is not None:
-            time = rfc3339_seconds(evidence.time)
+            time = _time(rfc3339_seconds(evidence.time))
             yield self._say("block", hash=f"<code>{evidence.hash}</code>", time=time) + "."
         yield "</p>\n<dl>"
         yield from self._line("chain", self._chain())
@@ -156,7 +157,7 @@ class _Report:
             )
 
     def _transaction(self, proof: Proof) -> str:
-        time = rfc3339_seconds(proof.block_time)
+        time = _time(rfc3339_seconds(proof.block_time))
         flow = self._say(f"flow.{proof.flow}")
         cells = [str(proof.height), time, f"<code>{proof.txid}</code>", flow]
         return _row(cells, [_btc(proof.amount), _btc(proof.balance)])
@@ -175,10 +176,10 @@ class _Report:
 
     def _provenance(self, one: Source) -> Iterator[str]:
         if one.published:
-            yield self._say("published_on", day=_text(one.published))
+            yield self._say("published_on", day=_time(_text(one.published)))
         yield from (f"<bdi>{_text(part)}</bdi>" for part in (one.published_by, one.source) if part)
         if one.read:
-            yield self._say("read_on", day=_text(one.read))
+            yield self._say("read_on", day=_time(_text(one.read)))
         if one.licence:
             yield self._say("licence", licence=f"<bdi>{_text(one.licence)}</bdi>")
 
@@ -202,6 +203,11 @@ def _number(head: str) -> str:
 def _text(text: str) -> str:
     """Anybody's text: on one line, without what cannot be seen, escaped."""
     return escape(clean(text))
+
+
+def _time(text: str) -> str:
+    """An instant or a day, not to be broken at its hyphens."""
+    return f"<time>{text}</time>"
 
 
 def _begun(words: str) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from watcher.ledger.history import HistoryCursor, HistoryPage, HistoryRow
     from watcher.ledger.queries import TreasuryRow
     from watcher.web.backend import Backend
+    from watcher.web.moments import Moment
 
 STATES: Final = ("pending", "delivered", "dead")
 
@@ -109,33 +110,48 @@ async def history(request: web.Request) -> web.StreamResponse:
         requests.day_or_instant(request, "until", end=True),
     )
     cursor = requests.history_cursor(request)
-    keep = await _until(request, name, keep)
+    moment = await _moment(request, name)
+    if moment is not None:
+        keep = _up_to(moment, keep)
     if form == "csv":
         return await _history_csv(request, name, cursor, keep)
     limit = requests.limit(request, queries.PAGE_LIMIT)
 
     def work(connection: sqlite3.Connection) -> str:
-        page = _page(connection, name, cursor, limit)
-        following = None if page.after is None else requests.write_history_cursor(page.after)
+        with queries.one_moment(connection):
+            page = _page(connection, name, cursor, limit)
+            after = page.after
+            # whether there is more behind an earlier moment says nothing of it, and changes
+            if after is not None and moment is not None and not _goes_on(connection, name, after, moment):
+                after = None
+        following = None if after is None else requests.write_history_cursor(after)
         rows = [record(row) for row in page.rows if keep(row)]
         return as_json({"treasury": name, "rows": rows, "next": following})
 
     return web.Response(text=await request.app[BACKEND].read(work), content_type="application/json")
 
 
-async def _until(
-    request: web.Request, name: str, keep: Callable[[HistoryRow], bool]
-) -> Callable[[HistoryRow], bool]:
-    """Only what was in the chain at the moment asked for, if one is."""
+async def _moment(request: web.Request, name: str) -> Moment | None:
+    """The moment asked for, if one is."""
     backend, at = request.app[BACKEND], moments.asked(request)
     if at is None:
-        return keep
+        return None
     row = await backend.read(lambda connection: queries.treasury(connection, name))
     if row is None:
         raise not_found("no treasury of this name")
     rows = backend.completed([row])
-    moment = await backend.read(lambda connection: moments.resolve(connection, rows, at))
+    return await backend.read(lambda connection: moments.resolve(connection, rows, at))
+
+
+def _up_to(moment: Moment, keep: Callable[[HistoryRow], bool]) -> Callable[[HistoryRow], bool]:
+    """Only what was in the chain then."""
     return lambda row: row.height is not None and row.height <= moment.height and keep(row)
+
+
+def _goes_on(connection: sqlite3.Connection, name: str, after: HistoryCursor, moment: Moment) -> bool:
+    """Whether the row behind a page is still of the moment: rows come along the chain."""
+    following = history_page(connection, name, after, 1).rows
+    return any(row.height is not None and row.height <= moment.height for row in following)
 
 
 def _page(connection: sqlite3.Connection, name: str, cursor: HistoryCursor, limit: int) -> HistoryPage:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.http import HttpProcessingError
 
 from watcher.ledger.sqlite import driver
@@ -210,6 +210,9 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     except (driver.Error, TimeoutError):
         again = {"Retry-After": "1"}
         problem = ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "the ledger cannot be read now", headers=again)
+    except ClientConnectionResetError:
+        # whoever asked has left while it was written: nobody's fault, and no line in the log
+        problem = ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "nobody is there any more")
     begun: web.StreamResponse | None = request.get(_BEGUN)
     if begun is not None:
         # another answer would be written into this one, which must not look whole either

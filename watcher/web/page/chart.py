@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from watcher.core.instants import rfc3339_seconds
-from watcher.web.history import btc
+from watcher.web.page.render import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from watcher.ledger.earlier import Step
     from watcher.web.page.words import Words
 
-WIDTH, HEIGHT = 720, 300
+WIDTH, HEIGHT = 720, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 32, 30
 _FLOWS: Final = 56  # the strip in which flows are drawn
+_NAMES: Final = 30  # the strip above it that says where zero is, and how much the longest bar
 _COLUMNS: Final = 600  # so many points at most: one for each that can be told from its neighbour
 _STYLE: Final = (
     "text{font:12px system-ui,sans-serif;fill:#4a5361}.line{fill:none;stroke:#9a5700;stroke-width:2}"
@@ -103,13 +104,13 @@ def chart(course: Sequence[Point], until: int, marks: Sequence[Mark], *, title: 
     _frame(svg, scale)
     shown = list(_thinned(course, scale))
     _line(svg, shown, scale)
-    _flows(svg, shown, scale)
+    _flows(svg, shown, scale, words)
     if marks:
         _text(svg, WIDTH - _RIGHT, _TOP - 8, f"\N{WHITE DIAMOND} {words('chart_claim')}", "end")
     for mark in marks:
         x, y = scale.x(mark.time), scale.y(mark.sats)
         diamond = SubElement(svg, "path", {"class": "claim", "d": f"M{x - 6:.1f} {y:.1f}l6 -6 6 6 -6 6z"})
-        SubElement(diamond, "title").text = f"{words('chart_claim')} {btc(mark.sats)} BTC"
+        SubElement(diamond, "title").text = f"{words('chart_claim')} {grouped(mark.sats)} BTC"
     return tostring(svg)
 
 
@@ -128,7 +129,7 @@ class _Scale:
 
     @property
     def floor(self) -> int:
-        return HEIGHT - _BOTTOM - _FLOWS
+        return HEIGHT - _BOTTOM - _FLOWS - _NAMES
 
 
 def _description(course: Sequence[Point], until: int, words: Words) -> str:
@@ -138,9 +139,9 @@ def _description(course: Sequence[Point], until: int, words: Words) -> str:
         "chart_desc",
         first=rfc3339_seconds(course[0].time)[:10],
         last=rfc3339_seconds(max(until, course[-1].time))[:10],
-        lowest=btc(min(p.balance for p in course)),
-        highest=btc(max(p.balance for p in course)),
-        end=btc(course[-1].balance),
+        lowest=grouped(min(p.balance for p in course)),
+        highest=grouped(max(p.balance for p in course)),
+        end=grouped(course[-1].balance),
     )
 
 
@@ -165,7 +166,8 @@ def _frame(svg: Element, scale: _Scale) -> None:
     for y in (_TOP, floor, middle):
         SubElement(svg, "line", {"class": "axis", "x1": str(_LEFT), "x2": str(WIDTH - _RIGHT),
                                  "y1": str(y), "y2": str(y)})  # fmt: skip
-    _text(svg, _LEFT, _TOP - 8, f"{btc(scale.top)} BTC", "start")
+    _text(svg, _LEFT, _TOP - 8, f"{grouped(scale.top)} BTC", "start")
+    _text(svg, _LEFT, scale.floor + 23, "0", "start")
     begin, end = rfc3339_seconds(scale.begin), rfc3339_seconds(scale.end)
     shown = 10 if begin[:10] != end[:10] else 16  # the day, and the time where it is the same day
     _text(svg, _LEFT, HEIGHT - 8, begin[:shown].replace("T", " "), "start")
@@ -181,10 +183,11 @@ def _line(svg: Element, shown: Sequence[Point], scale: _Scale) -> None:
     SubElement(svg, "path", {"class": "line", "d": path})
 
 
-def _flows(svg: Element, shown: Sequence[Point], scale: _Scale) -> None:
+def _flows(svg: Element, shown: Sequence[Point], scale: _Scale, words: Words) -> None:
     most = max(max(p.received, p.paid) for p in shown)
     if not most:
         return
+    _text(svg, WIDTH - _RIGHT, scale.floor + 23, words("chart_flows", most=grouped(most)), "end")
     middle, room = HEIGHT - _BOTTOM - _FLOWS // 2, _FLOWS // 2 - 4
     for kind in ("in", "out"):
         bars = []

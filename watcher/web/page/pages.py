@@ -60,16 +60,25 @@ class _Outline(NamedTuple):
 
 
 class _Present(NamedTuple):
-    """The daemon's present as pages need it, gathered before the ledger is read."""
+    """The daemon's present as pages need it, gathered before the ledger is read.
+
+    `cursor` is where the log ended then: a page that follows it from there misses nothing that `rows` lack.
+    """
 
     rows: tuple[TreasuryRow, ...]
     stale: dict[str, tuple[str, ...]]
+    cursor: str
 
 
 async def _present(backend: Backend) -> _Present:
-    rows = backend.completed(await backend.read(queries.treasuries))
+    def work(connection: sqlite3.Connection) -> tuple[Sequence[TreasuryRow], str]:
+        with queries.one_moment(connection):
+            end = queries.last_sequence(connection)
+            return queries.treasuries(connection), f"{queries.log_id(connection)}:{end}"
+
+    rows, cursor = await backend.read(work)
     stale = {entry.treasury: entry.reasons for entry in await backend.stale()}
-    return _Present(tuple(rows), stale)
+    return _Present(tuple(backend.completed(rows)), stale, cursor)
 
 
 async def _first_readings(backend: Backend, rows: Iterable[TreasuryRow]) -> dict[str, Sequence[SourceFigure]]:
@@ -104,12 +113,15 @@ async def home(request: web.Request) -> web.Response:
                 "cards": [card(connection, row, asked) for row in rows],
                 "news": [tell.tell(row) for row in pages.news(connection, None, _NEWS)],
                 "tip": tip,
-                "cursor": f"{queries.log_id(connection)}:{queries.last_sequence(connection)}",
             }
 
     found = await backend.read(work)
+    # of before the ledger was read again: what the snapshot lacks is told to who follows from here
+    cursor = f"{backend.identity.log}:{snapshot.ledger.sequence}"
     shown = snapshot if render.may_read(request) else None
-    return await render.page(request, "home.html", snapshot=shown, events=EVENT_TYPES, at=None, **found)
+    return await render.page(
+        request, "home.html", snapshot=shown, events=EVENT_TYPES, at=None, cursor=cursor, **found
+    )
 
 
 async def treasury_page(request: web.Request) -> web.Response:
@@ -136,12 +148,11 @@ async def treasury_page(request: web.Request) -> web.Response:
                 "at": moment,
                 "tip": tip,
                 "watched": watched if terms.addresses else [],
-                "unconfirmed": [] if at or before else pages.unconfirmed(connection, name, ROWS),
+                "unconfirmed": [] if at or before else pages.unconfirmed(connection, name, ROWS + 1),
                 "movements": pages.movements(connection, name, place, ROWS + 1),
                 "news": [tell.tell(e) for e in pages.news(connection, name, _NEWS)] if at is None else [],
                 "versions": [tell.tell(e) for e in versions[:ROWS]],
                 "next_version": versions[ROWS - 1].sequence if len(versions) > ROWS else None,
-                "cursor": f"{queries.log_id(connection)}:{queries.last_sequence(connection)}",
             }
 
     found = await backend.read(work)
@@ -152,6 +163,7 @@ async def treasury_page(request: web.Request) -> web.Response:
         terms=terms,
         waiting=backend.waiting(name) if at is None else (),
         page_rows=ROWS,
+        cursor=present.cursor,
         paged={"before": before is not None, "after": bool(after), "version": version is not None},
         **found,
     )
@@ -172,7 +184,7 @@ async def chart(request: web.Request) -> web.Response:
             moment = None if at is None else moments.resolve(connection, [row], at)
             tip = queries.tip(connection)
             found = None if tip is None else earlier.book(connection, name, tip.time)
-            end = (0 if tip is None else tip.time) if moment is None else moment.time
+            end = (0 if tip is None else tip.time) if moment is None else _end_of(moment)
             until = (0 if tip is None else tip.height) if moment is None else moment.height
             return _Outline(
                 until,
@@ -277,3 +289,8 @@ def _number(request: web.Request, name: str) -> int | None:
 
 def _noon(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp())
+
+
+def _end_of(moment: Moment) -> int | None:
+    """When a chart of it ends: a day at its last second, of whose last block no header may be kept."""
+    return moment.time if moment.day is None else _noon(moment.day) + 43_199

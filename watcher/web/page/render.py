@@ -201,10 +201,12 @@ async def problem_page(request: web.Request, problem: ApiError) -> web.Response:
     title = words(key if words.has(key) else "problem_other")
     # what people meet by the page's own links and fields is told in its language
     kind = f"problem_{problem.kind}"
-    told = words(kind) if words.has(kind) else None
+    told = words(kind, day=day("2026-11-24")) if words.has(kind) else None
     # the detail is in English: beside a title in another language only where it says what to mend
     foreign = words.lang != "en" and problem.status is not HTTPStatus.BAD_REQUEST
     detail = "" if foreign or problem.detail.lower() == title.lower() else problem.detail
+    if foreign and told is None and problem.status is HTTPStatus.NOT_FOUND:
+        told = words("problem_nothing")
     login = problem.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     answer = await page(
         request, "problem.html", problem.status, title=title, told=told, detail=detail, login=login

@@ -14,13 +14,18 @@
 
   const replace = (text) => {
     const next = new DOMParser().parseFromString(text, "text/html").getElementById("main");
-    if (!next || next.innerHTML === main.innerHTML) return;
+    if (!next) return;
+    main.dataset.cursor = next.dataset.cursor; // also of another log whose page looks the same
+    if (next.innerHTML === main.innerHTML) return;
     const held = main.contains(document.activeElement) ? document.activeElement : null;
     if (held && held.matches("input")) return; // nobody's typing is taken away
     const name = held && held.getAttribute("href");
     const focus = held && held.id;
+    // where a wide table was scrolled to; tables are known by what they are called
+    const wide = () => Array.from(main.querySelectorAll(".wide"));
+    const places = new Map(wide().map((table) => [table.getAttribute("aria-label"), table.scrollLeft]));
     main.replaceChildren(...Array.from(next.childNodes, (node) => document.importNode(node, true)));
-    main.dataset.cursor = next.dataset.cursor;
+    for (const table of wide()) table.scrollLeft = places.get(table.getAttribute("aria-label")) ?? 0;
     if (focus) document.getElementById(focus)?.focus();
     else if (name) main.querySelector(`a[href="${CSS.escape(name)}"]`)?.focus();
     said.textContent = `${said.dataset.updated} ${new Date().toLocaleTimeString(document.documentElement.lang)}`;
