@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from contextlib import AsyncExitStack
@@ -9,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from aiohttp import web
 
 from tests.daemon.nest import Nest
 from tests.daemon.places import ALPHA, Place, fresh
@@ -205,6 +207,28 @@ async def test_where_it_is_led_now_nobody_has_said_410(stand: Stand, *, restart:
     txid = await stand.pay()
     await settled(stand)
     assert txid in payments(stand.new)
+
+
+async def test_a_410_that_comes_from_where_it_was_led_says_nothing_of_where_it_is(stand: Stand) -> None:
+    """Asked before the reload, answered while the senders are exchanged."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await answered.wait()
+        return web.Response(status=410)
+
+    stand.old.answer = late
+    on_its_way = await stand.pay()
+    await asked.wait()
+    moving = asyncio.create_task(stand.take(stand.redirected(), restart=False))
+    await asyncio.sleep(1)
+    answered.set()
+    await moving
+    later = await stand.pay()
+    await settled(stand)
+    assert later in payments(stand.new)
+    assert on_its_way in [*payments(stand.new), *payments(stand.old)]
 
 
 async def test_one_that_was_removed_and_is_back_is_tried_again_after_a_410(stand: Stand) -> None:

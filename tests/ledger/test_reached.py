@@ -47,7 +47,7 @@ def lend(eye: Eye, at_ms: int, endpoint: str = "ops") -> list[int]:
 def attempted(eye: Eye, *fates: tuple[int, Fate, str]) -> frozenset[str]:
     attempts = [Attempt(delivery, eye.now_ms, 7, outcome, None, fate) for delivery, fate, outcome in fates]
     record(eye.connection, attempts)
-    return judge(eye.connection, eye.settings, attempts)
+    return judge(eye.connection, eye.settings, attempts).endpoints
 
 
 def test_what_is_for_a_paused_endpoint_waits_in_its_order_and_others_do_not() -> None:

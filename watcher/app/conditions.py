@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from watcher.app.spoken import speak_of_conditions
 from watcher.ledger.conditions import Condition, set_condition
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Conditions:
             lambda c: set_condition(c, settings, found.condition, found.data, at_ms, holds=found.holds)
         )
         self._told[found.condition] = found.holds
+        speak_of_conditions(told.events)
         for endpoint in told.endpoints:
             self._deliveries.ring(endpoint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watcher.app.spoken import speak_of_conditions
 from watcher.ledger.outbox import LedgerStore, record
 from watcher.ledger.reached import judge
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watcher.core.outbox import Attempt
-    from watcher.ledger.commit import Settings
+    from watcher.ledger.commit import Committed, Settings
     from watcher.ledger.outbox import Run
 
 
@@ -28,9 +29,11 @@ class ReachingStore(LedgerStore):
         """Both in one commit."""
         settings = self._settings()
 
-        def work(connection: sqlite3.Connection) -> frozenset[str]:
+        def work(connection: sqlite3.Connection) -> Committed:
             record(connection, attempts)
             return judge(connection, settings, attempts)
 
-        for endpoint in await self._run(work):
+        told = await self._run(work)
+        speak_of_conditions(told.events)
+        for endpoint in told.endpoints:
             self._ring(endpoint)

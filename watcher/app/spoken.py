@@ -1,4 +1,7 @@
-"""What happened to the coins, in the log file: a line for each transaction's event, as it was committed."""
+"""What was told, in the log file: coins that moved, treasuries that are not fresh, endpoints not reached.
+
+Sources that come and go have lines of their own (`watcher.observe.tidings`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,13 @@ log = logging.getLogger(__name__)
 
 _MOST: Final = 20  # of one commit: a block may move thousands, and all of them are in the log of events
 _MOST_ADDRESSES: Final = 5
+_CONDITIONS: Final = {
+    "treasury.stale": logging.WARNING,
+    "treasury.fresh": logging.INFO,
+    "endpoint.failed": logging.WARNING,
+    "endpoint.recovered": logging.INFO,
+}
+_FACTS: Final = ("treasury", "endpoint", "reason")
 
 
 def speak(events: Sequence[Event], *, with_addresses: bool) -> None:
@@ -32,6 +42,14 @@ def speak(events: Sequence[Event], *, with_addresses: bool) -> None:
         log.info(event.type, extra=facts)
     if len(moved) > _MOST:
         log.info("and %d more in the log of events", len(moved) - _MOST)
+
+
+def speak_of_conditions(events: Sequence[Event]) -> None:
+    """Say what began or ended: of a treasury, or of an endpoint."""
+    for event in events:
+        if event.type in _CONDITIONS:
+            facts = {key: event.data[key] for key in _FACTS if event.data.get(key) is not None}
+            log.log(_CONDITIONS[event.type], event.type, extra={**facts, "event": event.id})
 
 
 def _addresses(event: Event) -> Iterator[str]:

@@ -322,6 +322,9 @@ class _Lane:
         # one draw for all: what was sent as one and failed falls due as one
         draw = self._timing.draw()
         fates = [fate_of(verdict, each.attempts + 1, ended=ended, draw=draw) for each in group]
+        if self._stopping and isinstance(verdict, Gone):
+            # perhaps the config leads elsewhere now: whoever sends next asks there
+            fates = [Again(int(ended * 1000))] * len(group)
         self._spare_until = max(self._spare_until, ended + throttle_of(verdict))
         refused = any(isinstance(fate, Refused) for fate in fates)
         self._gone = self._gone or refused
