@@ -14,6 +14,7 @@ from tests.toy.electrum import ToyElectrum
 from tests.toy.keys import Key, SegwitKey
 from watcher.bitcoin.types import Outpoint
 from watcher.core.known import Flow
+from watcher.ledger.verify import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,7 @@ async def test_a_tip_that_is_none_makes_no_outflow_come_before_its_coin(tmp_path
             await here.happens(lambda: here.balance == (4_000, 0), "what is left")
             assert [event.flow for event in here.told("tx.confirmed")] == [Flow.INFLOW, Flow.OUTFLOW]
             assert not here.told("tx.reclassified")
+            assert (await here.writer.run(verify)).failures == []
 
 
 async def test_a_branch_without_work_and_without_end_is_not_piled_up(

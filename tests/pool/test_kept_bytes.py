@@ -1,4 +1,4 @@
-"""What the ledger keeps has no witnesses: nobody is blamed for that when a branch takes it back."""
+"""What is in a block is kept without its witnesses: nobody is blamed when a branch takes it back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.pool.rig import electrum, pool
 from tests.toy.electrum import ToyElectrum
 from tests.toy.keys import Key, SegwitKey
+from watcher.observe.proving import fetch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,3 +69,23 @@ async def test_a_spend_with_a_false_signature_is_a_strike_and_a_right_one_is_tol
         await here.happens(lambda: bool(here.told("tx.seen")), "the outflow")
         assert [event.txid for event in here.told("tx.seen")] == [theft.txid]
         assert here.balance == (SATS, -SATS)
+
+
+async def test_witnesses_are_held_of_what_is_in_no_block_alone(
+    servers: Servers, chain: ToyChain, tmp_path: Path
+) -> None:
+    """Of a thousand with an image each they would be hundreds of megabytes."""
+    key = SegwitKey(7, SATS)
+    chain.pay(key.script, SATS)
+    chain.mine()
+    (coin,) = chain.unspent(key.script)
+    spend = key.spend(coin, [(STRANGER, SATS - 1_000)])
+    chain.know(spend)
+    chain.mine(1, [spend.txid])
+    async with pool(tmp_path, electrum({"a": servers["a"]}), [key.script], wanted=1) as here:
+        await here.baselined()
+        source = here.watch.attendants["a"].source
+        (held,) = (await fetch(source, [spend.txid])).values()
+        assert held.raw == held.stripped != spend.raw
+        (whole,) = (await fetch(source, [spend.txid], loose=[spend.txid])).values()
+        assert whole.raw == spend.raw

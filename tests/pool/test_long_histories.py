@@ -74,6 +74,7 @@ async def test_what_was_taken_up_before_it_ended_is_not_fetched_again_and_counts
             assert await kept(here) == MANY
             assert server.counts[TRANSACTION] == MANY - before
             assert [event.type for event in here.events] == ["watch.baselined"]
+            assert not here.watch.listing.counted  # what is read is not kept in mind
 
 
 async def test_what_comes_to_another_script_is_told_between_two_slices(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.pool.rig import QUICK, electrum, pool
+from tests.pool.rig import QUICK, TREASURY, electrum, pool
 from watcher.bitcoin.networks import Network
 from watcher.bitcoin.scripts import scripthash
 from watcher.observe.sweep import A_PIECE
@@ -54,6 +54,33 @@ async def test_scripts_without_a_history_are_taken_down_in_the_order_of_the_ledg
     read = [re.search(r"scripthash = '(\w+)'", one) for one in written if "UPDATE scripts SET status" in one]
     # in any other order each commit writes pages all over the table: 610 MB for 100,000 scripts instead of 20
     assert [found[1] for found in read if found] == [scripthash(script) for script in scripts]
+
+
+async def test_a_status_of_nothing_is_the_whole_history(
+    servers: dict[str, ToyElectrum], tmp_path: Path
+) -> None:
+    """Two of equal worth, and each is heard only with the other: nobody is asked to say it twice."""
+    scripts = [b"\x00\x14" + n.to_bytes(20, "big") for n in range(MANY)]
+    two = {name: servers[name] for name in ("a", "b")}
+    async with pool(tmp_path, electrum(two), {TREASURY: scripts[:-500]}) as here:
+        await here.baselined()
+        assert [server.counts[HISTORY] for server in two.values()] == [0, 0]
+        await here.relisted({TREASURY: scripts})
+        await here.happens(lambda: not here.watch.listing.unread and here.watch.idle, "the new ones")
+        assert [server.counts[HISTORY] for server in two.values()] == [0, 0]
+
+
+async def test_where_one_says_there_is_nothing_the_other_is_heard(
+    servers: dict[str, ToyElectrum], chain: ToyChain, tmp_path: Path
+) -> None:
+    scripts = [b"\x00\x14" + n.to_bytes(20, "big") for n in range(10)]
+    paid = chain.pay(scripts[0], 50_000)
+    chain.mine()
+    two = {name: servers[name] for name in ("a", "b")}
+    two["a"].omit(paid)
+    async with pool(tmp_path, electrum(two), scripts) as here:
+        await here.baselined()
+        assert here.balance == (50_000, 0)
 
 
 async def test_what_was_said_of_one_piece_is_taken_down_while_the_next_is_asked_for(

@@ -14,13 +14,17 @@ from tests.toy.esplora import ToyEsplora
 from tests.toy.faults import error
 from tests.toy.keys import Key
 from watcher.bitcoin.networks import Network
+from watcher.sources.electrum import ElectrumSource
 from watcher.sources.esplora import EsploraSource
 from watcher.sources.rest import Asking
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from tests.toy.chain import ToyChain
+    from watcher.bitcoin.types import ScriptHash
+    from watcher.sources.base import SourceError
 
 SATS = 50_000
 
@@ -115,6 +119,51 @@ async def test_a_script_that_an_explorer_failed_to_answer_for_is_asked_for_again
         async with pool(tmp_path, [source], scripts, wanted=1) as here:
             await here.baselined()
             assert asked > 5
+
+
+class Parted(ElectrumSource):
+    """Its connection breaks once when its scripts have been asked for, and is there again after it."""
+
+    breaks: Callable[[], Awaitable[None]] | None = None
+
+    async def watch(
+        self, scripthashes: Sequence[ScriptHash]
+    ) -> Mapping[ScriptHash, str | SourceError | None]:
+        told = await super().watch(scripthashes)
+        if self.breaks is not None:
+            breaks, self.breaks = self.breaks, None
+            await breaks()
+        return told
+
+
+async def test_what_was_asked_for_on_another_connection_is_no_word_of_a_block_that_came_since(
+    servers: dict[str, ToyElectrum], chain: ToyChain, key: Key, tmp_path: Path
+) -> None:
+    """Of what came meanwhile nothing was told on the old connection, nor asked for on the new one."""
+    a = servers["a"]
+    source = Parted("a", a.url, Network.REGTEST, clock=time.time, draw=lambda: 0.5, backoff=QUICK)
+    async with pool(tmp_path, [source, *electrum({"b": servers["b"]})], [key.script]) as here:
+        await here.baselined()
+        attendant = here.watch.attendants["a"]
+
+        async def breaks() -> None:
+            before = a.connections
+            a.disconnect_all()
+            await here.happens(lambda: a.connections > before and attendant.is_up, "it is back")
+            a.forge("blockchain.scripthash.subscribe", lambda _params, status: a.stall() or status)
+            chain.pay(key.script, SATS)
+            chain.mine()
+            await here.happens(lambda: here.watch.tip == chain.tip, "the block, from the other")
+
+        source.breaks = breaks
+        here.doorbells.sweep()
+        await here.happens(lambda: a.faults.stalled, "all is asked for again")
+        assert attendant.complete[TREASURY].block != chain.tip
+        a.faults.answers.clear()
+        a.faults.stalled = False
+        a.disconnect_all()
+        await here.happens(lambda: here.balance == (SATS, 0), "the payment")
+        await here.happens(lambda: attendant.complete[TREASURY].block == chain.tip, "its word")
 
 
 async def test_looking_again_does_not_pile_up(chain: ToyChain, key: Key, tmp_path: Path) -> None:

@@ -88,6 +88,11 @@ class Attendant:
         """Whether it has told the status of all its scripts, or cannot be asked for them now."""
         return self._sweep.has_asked_all or (not self.is_up and self.name in self._doorbells.errors)
 
+    def is_to_tell(self, script: ScriptHash) -> bool:
+        """Whether its word about the script comes anyway: with the statuses, or with what is dirty."""
+        is_coming = not self._sweep.has_asked_all or script in self.dirty
+        return is_coming and script not in self.said.read
+
     def spare(self, script: ScriptHash) -> None:
         """What it would say of the script is known by another's word: the statuses are the same."""
         self.dirty.discard(script)
@@ -170,6 +175,8 @@ class Attendant:
 
     async def _answer(self, rings: Rings) -> None:
         """Take up the list, follow the tip, ask for statuses, read a part; when nothing is left, prove."""
+        if rings.connected:
+            self._sweep.connected()  # or the list is new: what is on it has not been asked for
         await self._take_up_list()
         self.dirty |= rings.scripts & self._subscribed
         self.said.rang(rings.scripts)
@@ -271,6 +278,8 @@ class Attendant:
         What is said on another branch is said of the block where it leaves ours.
         """
         tip, beside = (await self.source.tip()).block, None
+        if self.bell.is_gone:  # connected anew, it does not announce what it was asked for before
+            return False
         if self.fork is not None and self.fork.tip == tip:
             tip, beside = self.fork.block, self.fork.beside
         chain = self._watch.chain

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # as many as it likes, and parsed one takes some ten times its bytes.
 MOST: Final = 10_000
 MOST_BYTES: Final = 8_000_000
+_AN_ITEM: Final = 1  # its length in the serialisation, mostly
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Candidates:
     def add(self, source: str, sighting: Sighting, *, returns: bool = False, fallen: bool = False) -> None:
         """The source has shown it; what `returns` was signed rightly when it came in."""
         if sighting.tx.txid not in self._all:
-            self._bytes += len(sighting.tx.stripped)
+            self._bytes += _size(sighting)
         held = self._all.setdefault(sighting.tx.txid, Candidate(sighting))
         if sighting.tx.witnesses != held.sighting.tx.witnesses:
             held.alike.clear()  # else who came first could spoil what others show
@@ -125,7 +126,7 @@ class Candidates:
         held = self._all.pop(txid, None)
         if held is None:
             return
-        self._bytes -= len(held.sighting.tx.stripped)
+        self._bytes -= _size(held.sighting)
         for script in held.scripts:
             self._on[script].discard(txid)
             if not self._on[script]:
@@ -140,3 +141,9 @@ class Candidates:
         held.sources.discard(source)
         if not held.sources:
             self.forget(held.txid)
+
+
+def _size(sighting: Sighting) -> int:
+    """Its bytes, with the witnesses, which are most of what a liar can make large."""
+    tx = sighting.tx
+    return len(tx.stripped) + sum(len(item) + _AN_ITEM for stack in tx.witnesses for item in stack)

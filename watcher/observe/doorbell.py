@@ -46,6 +46,11 @@ class Bell:
         """Whether the timer has rung and waits for an answer."""
         return self._rings.sweep
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection has ended, and nobody has answered to that yet."""
+        return self._rings.gone is not None
+
     def ring(
         self,
         *,

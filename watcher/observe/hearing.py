@@ -63,7 +63,8 @@ class Hearing:
             silent = set(asked) - spoken - {reader}
             if is_new or reading.status != listing.statuses.get(script):
                 for name in silent:  # is it news to them too?
-                    self._ring(name, script)
+                    if not (is_new and reading.status is None and self._attendants[name].is_to_tell(script)):
+                        self._ring(name, script)
             # what one of them may still show is not gone; nothing is on a new script that could be
             if merged is not None and (is_new or not any(self._attendants[n].is_at(tip) for n in silent)):
                 told[script] = merged

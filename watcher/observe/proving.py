@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from watcher.bitcoin.checkpoints import checkpoints
 from watcher.bitcoin.headers import PERIOD, header_hash, parse_header, validate_chunk
 from watcher.bitcoin.merkle import Tree
@@ -17,7 +19,7 @@ from watcher.sources.base import Misbehaved, NotThere, SourceError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Protocol, TypeVar
 
     from watcher.bitcoin.headers import Header
@@ -39,15 +41,21 @@ if TYPE_CHECKING:
 BATCH: Final = 200  # transactions a question: some 50 kB of answers at the median size
 
 
-async def fetch(source: Source, txids: Sequence[Txid]) -> dict[Txid, Transaction]:
-    """The transactions the source still has of these, each hashed to its txid."""
+async def fetch(
+    source: Source, txids: Sequence[Txid], *, loose: Collection[Txid] = ()
+) -> dict[Txid, Transaction]:
+    """The transactions the source still has of these, each hashed to its txid.
+
+    Only of the `loose` ones, which are in no block, the witnesses are kept: what is in one is proven without.
+    """
     found: dict[Txid, Transaction] = {}
     for i in range(0, len(txids), BATCH):
         for txid, raw in (await source.transactions(txids[i : i + BATCH])).items():
             if isinstance(raw, SourceError):
                 _unless_gone(raw)
                 continue
-            found[txid] = checked(txid, raw)
+            tx = checked(txid, raw)
+            found[txid] = tx if txid in loose or not tx.witnesses else replace(tx, witnesses=())
     return found
 
 

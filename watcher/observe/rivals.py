@@ -44,7 +44,8 @@ async def find_rivals(source: Source, prover: Prover, lost: Sequence[Transaction
     for history in answer.histories.values():
         if not isinstance(history, SourceError):
             heights |= {c.txid: c.height for c in history[-MAX_CANDIDATES:] if c.txid not in gone}
-    candidates = await fetch(source, list(heights))
+    loose = {txid for txid, height in heights.items() if height is None}
+    candidates = await fetch(source, list(heights), loose=loose)
     rivals = {t: tx for t, tx in candidates.items() if any(i.outpoint in coins for i in tx.inputs)}
     found = await prover.prove(
         source, rivals, {t: height for t in rivals if (height := heights[t]) is not None}

@@ -114,8 +114,9 @@ class Scribe:
             listing.learn(script, reading.status)
         if new := len(listing.unread.intersection(facts.readings)):
             listing.unread.difference_update(facts.readings)
+            listing.counted.difference_update(facts.readings)
             if not listing.unread:
-                listing.unread = set()  # a set that was large keeps its room
+                listing.unread, listing.counted = set(), set()  # a set that was large keeps its room
             watch.pace.did(new)
         sightings = facts.sightings.values()
         if any(isinstance(s.position, Confirmed) and s.trust is not Trust.PROVEN for s in sightings):

@@ -99,7 +99,8 @@ class Sights:
 
         The branches of those in `waiting` are asked for later. Returns how many there are at all.
         """
-        transactions = await fetch(self.source, [t for t in news if t not in kept])
+        loose = {claim.txid for claim in news.values() if claim.height is None}
+        transactions = await fetch(self.source, [t for t in news if t not in kept], loose=loose)
         transactions |= {t: parse_transaction(kept[t].raw) for t in news if t in kept}
         facts.kept |= kept.keys()
         facts.fallen |= {txid for txid, known in kept.items() if known.fallen}

@@ -39,7 +39,7 @@ class Sweep:
     """
 
     def __init__(self, attendant: Attendant, watch: Watch) -> None:
-        self.has_asked_all = False  # on this connection
+        self.has_asked_all = False  # on this connection, and of this list
         self._attendant = attendant
         self._watch = watch
         self._rotation = Rotation((), 1, 0, -1)
@@ -68,7 +68,7 @@ class Sweep:
         return None if known is None else BlockRef(height, known)
 
     def connected(self) -> None:
-        """A new connection: on it nothing has been asked for yet."""
+        """The connection or the list is new: not all has been asked for yet."""
         self.has_asked_all = False
 
     def reorganized(self, fork: int) -> None:

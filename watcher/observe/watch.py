@@ -283,6 +283,8 @@ class Watch:
                 if change.old_tip == self.chain.tip:  # else another source was faster: look again
                     if catches_up:
                         self._caught_up(change.new_tip.height)
+                    elif change.depth:  # what is on the new branch was heard of as it came
+                        self.caught_up_from = min(self.caught_up_from, change.fork.height)
                     await self._change(attendant, change, tip, rung)
         self._has_tip = True
         if catches_up:  # whatever height it told, no further than our chain, which is proven
@@ -306,7 +308,7 @@ class Watch:
             self.chain.adopt(change)
             await self._scribe.tell(Facts(), change, rung=rung)
             return
-        log.warning("reorganisation: %d blocks left our chain above %d", change.depth, change.fork.height)
+        log.warning("reorganisation: depth %d, above block %d", change.depth, change.fork.height)
         fork = change.fork.height
         touched = await self.ledger.run(lambda c: knowledge.scripts_above(c, fork))
         self._reorganizations += 1

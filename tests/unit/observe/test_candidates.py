@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.toy.coding import Tx
-from watcher.bitcoin.transactions import parse_transaction
+from watcher.bitcoin.transactions import Transaction, TxInput, parse_transaction
 from watcher.bitcoin.types import UNCONFIRMED, Outpoint, ScriptHash, Txid
 from watcher.core.observation import Reading, Sighting, Trust
 from watcher.observe import candidates
@@ -81,6 +81,23 @@ def test_large_ones_are_forgotten_sooner() -> None:
         held.add("a", shown[-1])
     kept = {candidate.txid for candidate in held.touched([one.tx.txid for one in shown], [])}
     assert kept == {one.tx.txid for one in shown[20:]}  # 80 of 99 kB are 8 MB
+    for one in shown:
+        held.forget(one.tx.txid)
+    held.add("a", shown[0])
+    assert held.touched([shown[0].tx.txid], [])
+
+
+def test_their_witnesses_count() -> None:
+    held = Candidates()
+    shown = []
+    for number in range(100):
+        spend = TxInput(Outpoint(Txid(f"{number:064x}"), 0), b"", 0)
+        tx = Transaction(
+            Txid(f"{number:064x}"), 2, (spend,), (), ((b"x" * 50_000, b"x" * 49_000),), 0, stripped=b"x" * 60
+        )
+        shown.append(Sighting(tx, UNCONFIRMED, Trust.REPORTED, ("a",)))
+        held.add("a", shown[-1])
+    assert held.all()[0].txid == shown[20].tx.txid  # 80 of 99 kB are 8 MB
     for one in shown:
         held.forget(one.tx.txid)
     held.add("a", shown[0])
