@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from tests.walks.eye import Eye
+from tests.walks.eye import Eye, picture
 from tests.walks.world import World, script
 from watcher.bitcoin.transactions import parse_transaction
+from watcher.bitcoin.types import Confirmed
+from watcher.ledger import knowledge
 from watcher.ledger.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watcher.bitcoin.types import Txid
     from watcher.core.events import Event
 
 STEPS: Final = 200
 # seeds of each file: in `make check`, in `make test`, and others in `make fuzz`
 QUICK, USUAL, MANY = 6, 100, 5_000
 BATCH: Final = 100
+FALLEN: Final = {"tx.replaced", "tx.dropped", "tx.conflicted"}
 TREASURIES = {
     "alpha": [script(f"alpha {i}") for i in range(3)],
     "beta": [script(f"beta {i}") for i in range(2)],
@@ -110,6 +114,46 @@ def check_present(eye: Eye) -> None:
         assert (confirmed, pending) == eye.world.balance(name)
 
 
+def check_stories(eye: Eye) -> None:
+    """To whoever knows the log alone, a transaction that stands is not suddenly another flow.
+
+    What left a list is another story when it is back.
+    """
+    told: dict[tuple[str | None, str], Event] = {}
+    for event in eye.events:
+        if event.type == "watch.removed":
+            told = {key: last for key, last in told.items() if key[0] != event.treasury}
+        if event.txid is None:
+            continue
+        last = told.get((event.treasury, event.txid))
+        if last is not None and last.type not in FALLEN and event.type != "tx.reclassified":
+            assert event.flow is last.flow, (last, event)
+        told[event.treasury, event.txid] = event
+
+
+def kept_back(eye: Eye) -> set[Txid]:
+    """Some of what the ledger does not have, of scripts that are read for the first time."""
+    unread = [each.scripthash for each in knowledge.watched(eye.connection) if not each.read]
+    histories = picture(eye.world).histories
+    past = {
+        txid
+        for script in unread
+        for txid, sighting in histories.get(script, {}).items()
+        if isinstance(sighting.position, Confirmed)
+    }
+    new = sorted(past - knowledge.kept(eye.connection, past).keys())
+    return {txid for txid in new if eye.world.rng.random() < 0.3}
+
+
+def look_hiding(eye: Eye) -> None:
+    """A look at which whoever is asked keeps something back, and one at which nobody does."""
+    eye.hidden = kept_back(eye)
+    eye.look()
+    eye.hidden = set()
+    eye.look()
+    check_present(eye)
+
+
 def look_somehow(eye: Eye) -> None:
     """One of the manners in which news may arrive."""
     rng = eye.world.rng
@@ -141,19 +185,26 @@ def check_baseline(eye: Eye) -> None:
     assert {e.type for e in fresh.events} == {"watch.baselined"}
 
 
-def walk(seed: int, *, changing: bool) -> None:
-    """A random life, looked at by one watcher or by two with different downtimes."""
+def walk(seed: int, *, changing: bool, hiding: bool = False) -> None:
+    """A random life, looked at by one watcher or by two with different downtimes.
+
+    `hiding`: a first reading is not shown everything.
+    """
     world = World(seed, TREASURIES)
     rng = world.rng
+    for _ in range(30 if hiding else 0):
+        world.step()
     eyes = [Eye(world, "one"), Eye(world, "two")][: 2 if seed % 4 == 0 else 1]
     for eye in eyes:
-        eye.look()
+        look_hiding(eye) if hiding else eye.look()
     for step in range(STEPS):
         world.step()
         if changing and rng.random() < 0.08:
             world.relist()
             for eye in eyes:
                 eye.list(world.treasuries)
+                if hiding:
+                    look_hiding(eye)
         for eye in eyes:
             look_somehow(eye)
             check_families(eye)
@@ -161,14 +212,20 @@ def walk(seed: int, *, changing: bool) -> None:
                 assert verify(eye.connection).failures == []
     meanings: dict[str, tuple[object, ...]] = {}
     for eye in eyes:
-        eye.settle()
-        check_sums(eye)
-        check_balances(eye)
-        check_coinbases(eye)
-        assert verify(eye.connection).failures == []
-        for event in eye.events:
-            meaning = (event.type, event.treasury, event.txid, event.flow, event.data.get("amount_sats"))
-            if event.txid is not None:
-                assert meanings.setdefault(event.id, meaning) == meaning
-        assert len({e.id for e in eye.events}) == len(eye.events)
+        check_end(eye, meanings)
     check_baseline(eyes[0])
+
+
+def check_end(eye: Eye, meanings: dict[str, tuple[object, ...]]) -> None:
+    """Everything holds when nothing is waited for; `meanings`: equal ids say the same, whoever told them."""
+    eye.settle()
+    check_sums(eye)
+    check_balances(eye)
+    check_coinbases(eye)
+    check_stories(eye)
+    assert verify(eye.connection).failures == []
+    for event in eye.events:
+        meaning = (event.type, event.treasury, event.txid, event.flow, event.data.get("amount_sats"))
+        if event.txid is not None:
+            assert meanings.setdefault(event.id, meaning) == meaning
+    assert len({e.id for e in eye.events}) == len(eye.events)

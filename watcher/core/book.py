@@ -166,9 +166,12 @@ class Book:
         """It is known unconfirmed."""
         for treasury, touched in sorted(self._view.touched(sighting.tx).items()):
             entry = self._present(treasury, sighting.tx.txid)
-            if entry is not None and (entry.state is State.HELD or entry.state is State.CONFIRMED):
-                continue  # known already, or its block is not known to have left
+            if entry is not None and entry.state is State.CONFIRMED:
+                continue  # its block is not known to have left
             meant = self._meaning(sighting.tx, treasury, sighting.parents)
+            if entry is not None and entry.state is State.HELD:
+                self._put_right(sighting.tx, entry, meant)
+                continue
             if entry is not None and entry.state is State.MISSING and entry.pending == meant.amount:
                 self._put(replace(entry, state=State.HELD, missing_ms=None))  # never given up: nothing new
                 continue
@@ -219,8 +222,10 @@ class Book:
         touched = self._view.touched(tx).get(entry.treasury, ())
         if meant.amount == entry.amount or not all(m.baselined for m in touched):
             return entry
-        after = self._reread(entry, replace(_as_meant(entry, meant), confirmed=meant.amount), meant)
-        self._put(after)
+        after = _as_meant(entry, meant)
+        held = entry.state is State.HELD
+        after = replace(after, pending=meant.amount) if held else replace(after, confirmed=meant.amount)
+        self._put(after := self._reread(entry, after, meant))
         return after
 
     def _tell(

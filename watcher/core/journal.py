@@ -97,7 +97,8 @@ class Journal:
         if takes_back:
             self.corrected.add(after.incident)
         if takes_back:
-            return replace(after, correction=event_id)
+            # of what only a baseline had counted it is all that was stated
+            return replace(after, stated=after.stated or event_id, correction=event_id)
         return replace(after, stated=event_id, correction=event_id if breaks else after.correction)
 
     def other(

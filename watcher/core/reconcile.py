@@ -27,6 +27,7 @@ from watcher.bitcoin.types import Confirmed, Unconfirmed
 from watcher.core.book import Book, Climb
 from watcher.core.events import block_data
 from watcher.core.known import State
+from watcher.core.observation import Sighting
 from watcher.core.view import View, place
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from watcher.bitcoin.transactions import Transaction
     from watcher.bitcoin.types import Txid
     from watcher.core.events import Event
-    from watcher.core.known import Balance, Entry, Known
-    from watcher.core.observation import Observation, Sighting
+    from watcher.core.known import Balance, Entry, Known, KnownTransaction
+    from watcher.core.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,21 @@ class _Reconciliation:
                 continue  # said before its block came: only a new branch takes a block away
             self.positions[tx.txid] = Unconfirmed()
             self.book.hold(self.seen.sightings[tx.txid])
+        for known in self._held_before_their_coin():
+            self.book.hold(Sighting(known.tx, Unconfirmed(), known.trust, known.sources))
+
+    def _held_before_their_coin(self) -> list[KnownTransaction]:
+        """What is held, and was told without a coin that is shown only now."""
+        new = self.seen.sightings.keys() - self.known.transactions.keys()
+        found = (
+            t.tx
+            for t in self.known.transactions.values()
+            if t.held
+            and any(spent.outpoint.txid in new for spent in t.tx.inputs)
+            and self.book.is_live(t.tx.txid)
+            and not (t.tx.txid in self.seen.sightings or self.view.is_absent(t.tx))
+        )
+        return [self.known.transactions[tx.txid] for tx in self.view.parents_first(found)]
 
     def _is_held(self, txid: Txid) -> bool:
         return self.book.is_live(txid) or isinstance(self.positions.get(txid), Unconfirmed)

@@ -71,10 +71,11 @@ def commit(connection: sqlite3.Connection, settings: Settings, seen: Observation
     )
     said = {**seen.pieces, **{script: reading.txids for script, reading in seen.readings.items()}}
     listed = _listed(connection, said)
-    seen = _with_what_is_kept(connection, seen, said, [row for row in listed if not row["baselined"]])
+    new = [row for row in listed if not row["baselined"]]
+    seen, held = _with_what_is_kept(connection, seen, said, new)
     policy = settings.policy
     rungs = {level_of(rung, policy.finality) for rule in policy.rules for rung in rule.at} | {policy.finality}
-    known = load(connection, settings.terms, seen, rungs)
+    known = load(connection, settings.terms, seen, rungs, held)
     outcome = reconcile(known, seen)
     store_transactions(connection, outcome, seen, known.transactions.keys())
     store.store_entries(connection, outcome.entries)
@@ -155,13 +156,13 @@ def _with_what_is_kept(
     seen: Observation,
     said: Mapping[ScriptHash, frozenset[Txid]],
     new: Collection[sqlite3.Row],
-) -> Observation:
+) -> tuple[Observation, set[int]]:
     """With what the ledger holds already, and what the observation gives another meaning.
 
     A script new to a treasury may have such a past: it is not fetched again. And what spends a coin that is
-    shown only now was told without it.
+    shown only now was told without it; the rows of those of them that are held come beside.
     """
-    ids = spending_from_new(connection, seen.sightings)
+    ids, held = spending_from_new(connection, seen.sightings)
     if new:
         index_known(connection, [(row["script_pubkey"], row["id"], said[row["scripthash"]]) for row in new])
     for row in new:
@@ -172,7 +173,7 @@ def _with_what_is_kept(
         sighting = _sighting(connection, known)
         if sighting is not None and txid not in seen.sightings:
             kept[txid] = sighting
-    return replace(seen, sightings={**seen.sightings, **kept}) if kept else seen
+    return (replace(seen, sightings={**seen.sightings, **kept}) if kept else seen), held
 
 
 def _sighting(connection: sqlite3.Connection, known: KnownTransaction) -> Sighting | None:

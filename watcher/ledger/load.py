@@ -40,9 +40,14 @@ _CORRECTIONS = as_list(sorted(CORRECTIONS))
 _parsed = lru_cache(maxsize=512)(parse_transaction)
 
 
-def load(connection: sqlite3.Connection, terms: Terms, seen: Observation, rungs: Iterable[int]) -> Known:
-    """What the ledger knows that bears on `seen`; `rungs` are the levels at which some rule speaks."""
-    ids = _sighted(connection, seen) | _on_scripts_read(connection, seen)
+def load(
+    connection: sqlite3.Connection, terms: Terms, seen: Observation, rungs: Iterable[int], more: Iterable[int]
+) -> Known:
+    """What the ledger knows that bears on `seen`, with these rows `more`.
+
+    `rungs` are the levels at which some rule speaks.
+    """
+    ids = set(more) | _sighted(connection, seen) | _on_scripts_read(connection, seen)
     ids |= _climbing(connection, seen.tip.height, sorted(rungs))
     ids = _with_rivals_and_descendants(connection, seen, ids)
     transactions = load_transactions(connection, ids)

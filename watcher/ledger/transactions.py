@@ -125,16 +125,19 @@ def index_known(
     _link(connection, made, {})
 
 
-def spending_from_new(connection: sqlite3.Connection, txids: Iterable[Txid]) -> set[int]:
-    """The rows of those in a block of our chain that spend from such of these as are not kept yet."""
+def spending_from_new(connection: sqlite3.Connection, txids: Iterable[Txid]) -> tuple[set[int], set[int]]:
+    """The rows of those that spend from such of these as are not kept yet.
+
+    First those in a block of our chain, then those that are held.
+    """
     rows = connection.execute(
-        """SELECT t.id FROM json_each(?) j CROSS JOIN spends p ON p.txid = j.value
+        """SELECT t.id, t.held FROM json_each(?) j CROSS JOIN spends p ON p.txid = j.value
            CROSS JOIN transactions t ON t.id = p.tx
-           WHERE t.block_height IS NOT NULL AND t.displaced_by IS NULL
+           WHERE (t.held = 1 OR (t.block_height IS NOT NULL AND t.displaced_by IS NULL))
              AND NOT EXISTS (SELECT 1 FROM transactions k WHERE k.txid = j.value)""",
         (as_list(txids),),
-    )
-    return {row[0] for row in rows}
+    ).fetchall()
+    return {row["id"] for row in rows if not row["held"]}, {row["id"] for row in rows if row["held"]}
 
 
 def without_entry(connection: sqlite3.Connection, treasury: str, txids: Iterable[Txid]) -> set[int]:
