@@ -22,6 +22,7 @@ from tests.toy.chain import ToyChain
 from tests.toy.coding import Tx, scripthash
 from tests.toy.electrum import ToyElectrum
 from tests.toy.esplora import ToyEsplora
+from tests.toy.faults import error
 from watcher.bitcoin.types import Outpoint, Txid
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tests.toy.client import Client
 
 LINE: Final = 8_000_000
+_TRANSACTION: Final = "blockchain.transaction.get"
 _HISTORY: Final = "blockchain.scripthash.get_history"
 _ASKED_AT_FIRST: Final = ("blockchain.block.headers", "blockchain.headers.subscribe")
 _SUBSCRIBE: Final = "blockchain.scripthash.subscribe"
@@ -227,11 +229,35 @@ def answers(method: str, result: Callable[[list[Any], Any], Any]) -> Abuse:
 async def fabricated_inflows(here: Prey) -> None:
     """Transactions that nobody else has, as large as nodes relay, and more of them than anybody needs."""
     for server in here.hostile:
-        for number in range(200):
-            coin = Outpoint(Txid(f"{id(server) & 0xFFFFFFFF:056x}{number:08x}"), 0)
-            fake = Tx((coin,), ((b"\x6a" + b"x" * 99_000, 0), (ALPHA, 10_000 + number)))
-            server.faults.fakes[fake.txid] = fake
+        _fabricate(server, 200, 99_000)
     await answers(_HISTORY, lambda _params, honest: honest)(here)
+
+
+async def fabricated_inflows_one_at_a_time(here: Prey) -> None:
+    """The same, four times as large, and refused as too large when several are asked for together."""
+    for server in here.hostile:
+        _fabricate(server, 100, 390_000)
+        refused: set[str] = set()
+
+        def refuse_once(
+            params: list[Any], honest: Any, refused: set[str] = refused, server: ToyElectrum = server
+        ) -> Any:
+            if params[0] in server.faults.fakes and params[0] not in refused:
+                refused.add(params[0])
+                raise error(1, "response too large")
+            return honest
+
+        server.forge(_TRANSACTION, refuse_once)
+    await answers(_HISTORY, lambda _params, honest: honest)(here)
+    await here.until(lambda: all(s.counts[_TRANSACTION] > 110 for s in here.hostile), "single questions")
+    await here.has_swallowed()
+
+
+def _fabricate(server: ToyElectrum, number: int, size: int) -> None:
+    for at in range(number):
+        coin = Outpoint(Txid(f"{id(server) & 0xFFFFFFFF:056x}{at:08x}"), 0)
+        fake = Tx((coin,), ((b"\x6a" + b"x" * size, 0), (ALPHA, 10_000 + at)))
+        server.faults.fakes[fake.txid] = fake
 
 
 def _of_many_inputs(_params: list[Any], _honest: Any) -> str:
@@ -324,6 +350,7 @@ ABUSES: Final[dict[str, Abuse]] = {
     "a large transaction": answers("blockchain.transaction.get", lambda _p, _h: "ab" * 3_900_000),
     "a transaction of many inputs": answers("blockchain.transaction.get", _of_many_inputs),
     "fabricated inflows": fabricated_inflows,
+    "fabricated inflows one at a time": fabricated_inflows_one_at_a_time,
     "a zipped page": explorer_says(
         "scripthash/*/txs", gzip.compress(b" " * 100_000_000), **{"content-encoding": "gzip"}
     ),

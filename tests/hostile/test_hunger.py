@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 MOST_MB = 256
 LONG = tuple(name for name in ABUSES if "history" in name)
-FEW = ("a batch of less than answers", "lines that do not end", "a long branch")
+FEW = (
+    "a batch of less than answers",
+    "lines that do not end",
+    "a long branch",
+    "fabricated inflows one at a time",
+)
 
 
 async def abused(folder: Path, names: list[str], hostile: int) -> dict[str, float]:

@@ -118,8 +118,8 @@ async def _prove(source: AnySource, found: _Found, ledger: sqlite3.Connection) -
         raws = await source.transactions([txid for txid, _ in asked])
         branches = await source.branches([(txid, height) for txid, (height, _, _) in asked])
     for txid, (height, treasury, _) in asked:
-        raw, branch, header = raws[txid], branches[txid], header_at(ledger, height)
-        if isinstance(raw, SourceError) or isinstance(branch, SourceError) or header is None:
+        raw, branch, header = raws.get(txid), branches[txid], header_at(ledger, height)
+        if raw is None or isinstance(raw, SourceError) or isinstance(branch, SourceError) or header is None:
             continue
         try:
             tx = parse_transaction(raw)

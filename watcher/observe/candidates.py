@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # as many as it likes, and parsed one takes some ten times its bytes.
 MOST: Final = 10_000
 MOST_BYTES: Final = 8_000_000
-_AN_ITEM: Final = 1  # its length in the serialisation, mostly
 
 
 @dataclass(slots=True)
@@ -145,5 +144,4 @@ class Candidates:
 
 def _size(sighting: Sighting) -> int:
     """Its bytes, with the witnesses, which are most of what a liar can make large."""
-    tx = sighting.tx
-    return len(tx.stripped) + sum(len(item) + _AN_ITEM for stack in tx.witnesses for item in stack)
+    return len(sighting.tx.stripped) + sighting.tx.witness_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,13 +20,13 @@ from watcher.sources.base import Misbehaved, NotThere, SourceError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
     from typing import Protocol, TypeVar
 
     from watcher.bitcoin.headers import Header
     from watcher.bitcoin.networks import Params
-    from watcher.bitcoin.transactions import Transaction
-    from watcher.bitcoin.types import Txid
+    from watcher.bitcoin.transactions import Transaction, TxOutput
+    from watcher.bitcoin.types import Outpoint, Txid
     from watcher.observe.our_chain import OurChain
     from watcher.sources.base import Branch, Source
 
@@ -41,22 +42,66 @@ if TYPE_CHECKING:
 BATCH: Final = 200  # transactions a question: some 50 kB of answers at the median size
 
 
+# Parsed a transaction takes some ten times its bytes, and eight servers may be read at once.
+MOST_BYTES: Final = 2_000_000
+MOST_WITNESS_BYTES: Final = 1_000_000
+
+
 async def fetch(
     source: Source, txids: Sequence[Txid], *, loose: Collection[Txid] = ()
 ) -> dict[Txid, Transaction]:
     """The transactions the source still has of these, each hashed to its txid.
 
     Only of the `loose` ones, which are in no block, the witnesses are kept: what is in one is proven without.
+    Of what is very large together not all is brought: whoever reads looks again, and has the rest then. Of
+    loose ones with very large witnesses some come without: it takes others' word to believe them.
     """
     found: dict[Txid, Transaction] = {}
-    for i in range(0, len(txids), BATCH):
-        for txid, raw in (await source.transactions(txids[i : i + BATCH])).items():
+    size = witnesses = 0
+    async with aclosing(_each(source, txids)) as transactions:
+        async for tx in transactions:
+            if tx.txid in loose:
+                witnesses += tx.witness_size
+            is_bare = tx.txid not in loose or witnesses > MOST_WITNESS_BYTES
+            found[tx.txid] = replace(tx, witnesses=()) if is_bare and tx.witnesses else tx
+            size += len(tx.stripped)
+            if size >= MOST_BYTES:
+                break
+    return found
+
+
+async def fetch_outputs(source: Source, points: Collection[Outpoint]) -> dict[Outpoint, TxOutput]:
+    """These outputs, of transactions that the source has; the transactions are not held."""
+    wanted: dict[Txid, list[Outpoint]] = {}
+    for point in sorted(points):
+        wanted.setdefault(point.txid, []).append(point)
+    found: dict[Outpoint, TxOutput] = {}
+    async with aclosing(_each(source, list(wanted))) as transactions:
+        async for tx in transactions:
+            found |= outputs_of(tx, wanted[tx.txid])
+    return found
+
+
+def outputs_of(tx: Transaction, points: Iterable[Outpoint]) -> dict[Outpoint, TxOutput]:
+    """Those of these points that are outputs of `tx`."""
+    return {
+        point: tx.outputs[point.vout]
+        for point in points
+        if point.txid == tx.txid and point.vout < len(tx.outputs)
+    }
+
+
+async def _each(source: Source, txids: Sequence[Txid]) -> AsyncGenerator[Transaction]:
+    """The transactions that the source has of these, one at a time."""
+    left = list(txids)
+    while left:
+        answers = await source.transactions(left[:BATCH])
+        left = [txid for txid in left if txid not in answers]
+        for txid, raw in answers.items():
             if isinstance(raw, SourceError):
                 _unless_gone(raw)
-                continue
-            tx = checked(txid, raw)
-            found[txid] = tx if txid in loose or not tx.witnesses else replace(tx, witnesses=())
-    return found
+            else:
+                yield checked(txid, raw)
 
 
 def checked(txid: Txid, raw: bytes) -> Transaction:

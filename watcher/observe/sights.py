@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -12,7 +13,7 @@ from watcher.bitcoin.transactions import parse_transaction
 from watcher.bitcoin.types import Confirmed, Outpoint, Unconfirmed
 from watcher.core.observation import Sighting, Trust
 from watcher.ledger import knowledge
-from watcher.observe.proving import fetch
+from watcher.observe.proving import fetch, fetch_outputs, outputs_of
 from watcher.observe.slices import A_SLICE
 from watcher.sources.aside import aside_if_many
 
@@ -100,7 +101,8 @@ class Sights:
         The branches of those in `waiting` are asked for later. Returns how many there are at all.
         """
         loose = {claim.txid for claim in news.values() if claim.height is None}
-        transactions = await fetch(self.source, [t for t in news if t not in kept], loose=loose)
+        wanted = [t for t in news if t not in kept]
+        transactions = await fetch(self.source, _turned(wanted, loose), loose=loose)
         transactions |= {t: parse_transaction(kept[t].raw) for t in news if t in kept}
         facts.kept |= kept.keys()
         facts.fallen |= {txid for txid, known in kept.items() if known.fallen}
@@ -134,14 +136,17 @@ class Sights:
     async def bring_parents(self, facts: Facts, news_above: int) -> list[MissingCoin]:
         """Add to each new sighting the outputs it spends; what of them is ours and was not read yet."""
         wanted = await aside_if_many(len(facts.sightings), partial(_orphans, facts, news_above))
-        missing = sorted({parent for parents in wanted.values() for parent in parents})
+        missing = sorted({point.txid for points in wanted.values() for point in points})
         kept = await self.ledger.run(lambda c: knowledge.kept(c, missing)) if missing else {}
-        found = {txid: parse_transaction(k.raw) for txid, k in kept.items()}
-        found |= await fetch(self.source, [txid for txid in missing if txid not in kept])
+        spent = {point for points in wanted.values() for point in points}
+        found: dict[Outpoint, TxOutput] = {}
+        for k in kept.values():
+            found |= outputs_of(parse_transaction(k.raw), spent)
+        found |= await fetch_outputs(self.source, {point for point in spent if point.txid not in kept})
         beside = {txid: sighting.tx for txid, sighting in facts.sightings.items()}
         ours: list[MissingCoin] = []
-        for txid in wanted:
-            outputs = _spent_outputs(beside[txid], found)
+        for txid, points in wanted.items():
+            outputs = {point: found[point] for point in points if point in found}
             if known := outputs | _spent_outputs(beside[txid], beside):
                 facts.sightings[txid] = _with_parents(facts.sightings[txid], known)
             for point, output in outputs.items():
@@ -167,15 +172,26 @@ def _kept(connection: sqlite3.Connection, claims: Iterable[Claim]) -> dict[Txid,
     return knowledge.kept(connection, [claim.txid for claim in claims])
 
 
-def _orphans(facts: Facts, news_above: int) -> dict[Txid, list[Txid]]:
-    """The sightings whose parents are to be brought, and which these are."""
-    wanted: dict[Txid, list[Txid]] = {}
+def _turned(wanted: Sequence[Txid], loose: Collection[Txid]) -> list[Txid]:
+    """What is in blocks first, and then what is not, beginning elsewhere each time.
+
+    So each is seen after a while where there is always more than is brought at once.
+    """
+    some = [txid for txid in wanted if txid in loose]
+    at = time.monotonic_ns() % len(some) if some else 0
+    return [txid for txid in wanted if txid not in loose] + some[at:] + some[:at]
+
+
+def _orphans(facts: Facts, news_above: int) -> dict[Txid, list[Outpoint]]:
+    """The sightings whose parents are to be brought, and which outputs of these they spend."""
+    wanted: dict[Txid, list[Outpoint]] = {}
     for sighting in facts.sightings.values():
         old = isinstance(sighting.position, Confirmed) and sighting.position.block.height <= news_above
-        parents = {i.outpoint.txid for i in sighting.tx.inputs if i.outpoint.txid not in facts.sightings}
+        points = [i.outpoint for i in sighting.tx.inputs if i.outpoint.txid not in facts.sightings]
+        parents = {point.txid for point in points}
         known = old or sighting.tx.txid in facts.live  # brought when it was seen
         if not (known or sighting.tx.is_coinbase or sighting.parents or len(parents) > MAX_PARENTS):
-            wanted[sighting.tx.txid] = sorted(parents)
+            wanted[sighting.tx.txid] = points
     return wanted
 
 

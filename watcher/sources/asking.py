@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -50,24 +51,38 @@ class Asker:
         read: Callable[[K, msgspec.Raw], V],
         *,
         at_once: int,
+        together: float = math.inf,
     ) -> dict[K, V | SourceError]:
-        """Each key's answer or error, in the keys' order; so many at most are asked for in one batch."""
-        answers: dict[K, V | SourceError] = dict.fromkeys(keys, Unavailable("not asked"))
+        """Each key's answer or error, in the keys' order; so many at most are asked for in one batch.
+
+        When there are `together` bytes of answers no more is asked for; the keys that are left are missing.
+        """
+        not_asked = Unavailable("not asked")
+        answers: dict[K, V | SourceError] = dict.fromkeys(keys, not_asked)
         wanted = list(answers)
         parts = [wanted[at : at + at_once] for at in range(0, len(wanted), at_once)]
         left = iter(parts)
+        had = 0
 
         async def ask() -> None:
+            nonlocal had
             for part in left:  # whoever is free takes the next: questions are made when it is their turn
+                if had >= together:
+                    return
                 replies = await self.ask(session, [question(key) for key in part])
+                had += _size(replies)
                 for at, reply in enumerate(replies):
                     # too large for the batch is perhaps not too large alone
                     if isinstance(reply, TooBusy) and session.batches.most:
+                        if had >= together:
+                            replies[at] = not_asked
+                            continue
                         (replies[at],) = await self.ask(session, [question(part[at])], batch=False)
+                        had += _size(replies[at : at + 1])
                 answers.update(zip(part, await _read_all(part, replies, read), strict=True))
 
         await asyncio.gather(*(ask() for _ in parts[:_BATCHES_AT_ONCE]))
-        return answers
+        return {key: answer for key, answer in answers.items() if answer is not not_asked}
 
 
 def raw_of(reply: Reply) -> msgspec.Raw:
@@ -87,10 +102,13 @@ def raise_if_none_came(answers: Mapping[K, V | SourceError]) -> None:
 async def _read_all(
     keys: Sequence[K], replies: Sequence[Reply], read: Callable[[K, msgspec.Raw], V]
 ) -> list[V | SourceError]:
-    size = sum(len(reply) for reply in replies if isinstance(reply, msgspec.Raw))
-    if size <= LARGE:
+    if _size(replies) <= LARGE:
         return _read_each(keys, replies, read)
     return await aside(partial(_read_each, keys, replies, read))
+
+
+def _size(replies: Sequence[Reply]) -> int:
+    return sum(len(reply) for reply in replies if isinstance(reply, msgspec.Raw))
 
 
 def _read_each(

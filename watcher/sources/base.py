@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from watcher.bitcoin.types import BlockRef, ScriptHash
 
 T = TypeVar("T")
+
+TOGETHER: Final = 1_000_000  # bytes of transactions that come in answer to one question, about
 
 
 class SourceError(Exception):
@@ -204,7 +206,11 @@ class Source(Protocol):
         """The complete history of each script, confirmed and unconfirmed."""
 
     async def transactions(self, txids: Sequence[Txid]) -> Mapping[Txid, bytes | SourceError]:
-        """Raw transactions, not yet hashed by anyone."""
+        """Raw transactions, not yet hashed by anyone.
+
+        Of many that are large some come, and the others are to be asked for again: what comes together is no
+        more than a few times `TOGETHER` bytes.
+        """
 
     async def branches(self, where: Sequence[tuple[Txid, int]]) -> Mapping[Txid, Branch | SourceError]:
         """Merkle branches of transactions in the blocks at these heights of the source's chain."""

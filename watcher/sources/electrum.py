@@ -12,7 +12,15 @@ from watcher.bitcoin.networks import PARAMS
 from watcher.sources import costs, wire
 from watcher.sources.asking import Asker, raise_if_none_came, raw_of
 from watcher.sources.backoff import Reconnection
-from watcher.sources.base import Histories, NotThere, SourceError, TooBusy, Unavailable, WrongNetwork
+from watcher.sources.base import (
+    TOGETHER,
+    Histories,
+    NotThere,
+    SourceError,
+    TooBusy,
+    Unavailable,
+    WrongNetwork,
+)
 from watcher.sources.budget import Allowance
 from watcher.sources.dial import Authorities, dial, parse_url
 from watcher.sources.health import HealthRecord
@@ -202,7 +210,12 @@ class ElectrumSource:
     async def transactions(self, txids: Sequence[Txid]) -> Mapping[Txid, bytes | SourceError]:
         """Raw transactions, not yet hashed by anyone."""
         raws = await self._asker.answers(
-            self._open(), txids, wire.ask_transaction, _read_transaction, at_once=LARGE_ANSWERS
+            self._open(),
+            txids,
+            wire.ask_transaction,
+            _read_transaction,
+            at_once=LARGE_ANSWERS,
+            together=2 * TOGETHER,  # in hexadecimal
         )
         raise_if_none_came(raws)
         return raws

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from watcher.sources.backoff import Reconnection
-from watcher.sources.base import Histories, SourceError, Unavailable
+from watcher.sources.base import TOGETHER, Histories, SourceError, Unavailable
 from watcher.sources.budget import Allowance
 from watcher.sources.dial import Authorities
 from watcher.sources.explorer import Explorer, each
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TRANSACTIONS: Final = 16  # asked for before it is seen how large they are
 _SHARE_FOR_POLLS: Final = 4  # of a budget, one request in four at most asks for the tip
 
 
@@ -174,7 +175,12 @@ class EsploraSource:
     async def transactions(self, txids: Sequence[Txid]) -> Mapping[Txid, bytes | SourceError]:
         """Raw transactions, not yet hashed by anyone."""
         line = self._open()
-        return await each(txids, line.transaction)
+        found: dict[Txid, bytes | SourceError] = {}
+        for at in range(0, len(txids), _TRANSACTIONS):
+            found |= await each(txids[at : at + _TRANSACTIONS], line.transaction)
+            if sum(len(raw) for raw in found.values() if isinstance(raw, bytes)) >= TOGETHER:
+                break
+        return found
 
     async def branches(self, where: Sequence[tuple[Txid, int]]) -> Mapping[Txid, Branch | SourceError]:
         """Merkle branches of transactions in the blocks at these heights of the server's chain."""
