@@ -55,12 +55,12 @@ def event_lines(told: Told, words: Words, listed: int) -> list[str]:
     data = told.data
     found = [
         words.say("meanings", told.type),
+        *(f"  {change}" for change in _changes(data, words, listed)),
         words.line("next", words.advice(told)),
         words.line("treasury", words.whose(data.text("treasury"))),
         words.line("incident", data.text("incident") if told.type == "incident.noted" else None),
         words.line("reason", words.reason(told)),
         *_money(data, words),
-        *(f"  {change}" for change in _changes(data, words, listed)),
         *_details(data, words, listed),
         words.line("network", data.text("network")),
         words.line("known", moment(told.at)),
