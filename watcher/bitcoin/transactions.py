@@ -70,9 +70,9 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
         return self.stripped[:4] + b"\x00\x01" + self.stripped[4:-4] + stacks + self.stripped[-4:]
 
     @property
-    def witness_size(self) -> int:
-        """The bytes of all items of its witnesses, and at least one more for each."""
-        return sum(len(item) + 1 for stack in self.witnesses for item in stack)
+    def size(self) -> int:
+        """The bytes of the whole serialisation, but for a few of long items of witnesses."""
+        return len(self.stripped) + sum(len(item) + 1 for stack in self.witnesses for item in stack)
 
     @property
     def is_coinbase(self) -> bool:

@@ -74,11 +74,13 @@ class Candidates:
 
     def add(self, source: str, sighting: Sighting, *, returns: bool = False, fallen: bool = False) -> None:
         """The source has shown it; what `returns` was signed rightly when it came in."""
-        if sighting.tx.txid not in self._all:
-            self._bytes += _size(sighting)
-        held = self._all.setdefault(sighting.tx.txid, Candidate(sighting))
-        if sighting.tx.witnesses != held.sighting.tx.witnesses:
+        held = self._all.get(sighting.tx.txid)
+        if held is None:
+            held = self._all[sighting.tx.txid] = Candidate(sighting)
+            self._bytes += sighting.tx.size  # with the witnesses, most of what a liar can make large
+        elif sighting.tx.witnesses != held.sighting.tx.witnesses:
             held.alike.clear()  # else who came first could spoil what others show
+            self._bytes += sighting.tx.size - held.sighting.tx.size
         held.sighting = replace(sighting, parents={**held.sighting.parents, **sighting.parents})
         held.sources.add(source)
         held.alike.add(source)
@@ -125,7 +127,7 @@ class Candidates:
         held = self._all.pop(txid, None)
         if held is None:
             return
-        self._bytes -= _size(held.sighting)
+        self._bytes -= held.sighting.tx.size
         for script in held.scripts:
             self._on[script].discard(txid)
             if not self._on[script]:
@@ -140,8 +142,3 @@ class Candidates:
         held.sources.discard(source)
         if not held.sources:
             self.forget(held.txid)
-
-
-def _size(sighting: Sighting) -> int:
-    """Its bytes, with the witnesses, which are most of what a liar can make large."""
-    return len(sighting.tx.stripped) + sighting.tx.witness_size

@@ -40,11 +40,8 @@ if TYPE_CHECKING:
 
 
 BATCH: Final = 200  # transactions a question: some 50 kB of answers at the median size
-
-
-# Parsed a transaction takes some ten times its bytes, and eight servers may be read at once.
+# Held at once, of one look: parsed a transaction may take ten times its bytes, and many servers are read.
 MOST_BYTES: Final = 2_000_000
-MOST_WITNESS_BYTES: Final = 1_000_000
 
 
 async def fetch(
@@ -53,42 +50,34 @@ async def fetch(
     """The transactions the source still has of these, each hashed to its txid.
 
     Only of the `loose` ones, which are in no block, the witnesses are kept: what is in one is proven without.
-    Of what is very large together not all is brought: whoever reads looks again, and has the rest then. Of
-    loose ones with very large witnesses some come without: it takes others' word to believe them.
+    Of what is very large together not all is brought: whoever reads looks again, and has the rest then.
     """
     found: dict[Txid, Transaction] = {}
-    size = witnesses = 0
+    size = 0
     async with aclosing(_each(source, txids)) as transactions:
         async for tx in transactions:
-            if tx.txid in loose:
-                witnesses += tx.witness_size
-            is_bare = tx.txid not in loose or witnesses > MOST_WITNESS_BYTES
-            found[tx.txid] = replace(tx, witnesses=()) if is_bare and tx.witnesses else tx
-            size += len(tx.stripped)
+            held = tx if tx.txid in loose or not tx.witnesses else replace(tx, witnesses=())
+            found[tx.txid] = held
+            size += held.size
             if size >= MOST_BYTES:
                 break
     return found
 
 
-async def fetch_outputs(source: Source, points: Collection[Outpoint]) -> dict[Outpoint, TxOutput]:
-    """These outputs, of transactions that the source has; the transactions are not held."""
-    wanted: dict[Txid, list[Outpoint]] = {}
-    for point in sorted(points):
-        wanted.setdefault(point.txid, []).append(point)
+async def fetch_outputs(
+    source: Source, points: Mapping[Txid, Collection[Outpoint]]
+) -> dict[Outpoint, TxOutput]:
+    """These outputs, by their transaction, where the source has that; the transactions are not held."""
     found: dict[Outpoint, TxOutput] = {}
-    async with aclosing(_each(source, list(wanted))) as transactions:
+    async with aclosing(_each(source, list(points))) as transactions:
         async for tx in transactions:
-            found |= outputs_of(tx, wanted[tx.txid])
+            found |= outputs_of(tx, points[tx.txid])
     return found
 
 
 def outputs_of(tx: Transaction, points: Iterable[Outpoint]) -> dict[Outpoint, TxOutput]:
-    """Those of these points that are outputs of `tx`."""
-    return {
-        point: tx.outputs[point.vout]
-        for point in points
-        if point.txid == tx.txid and point.vout < len(tx.outputs)
-    }
+    """Of these points, which are of `tx`, those that it has."""
+    return {point: tx.outputs[point.vout] for point in points if point.vout < len(tx.outputs)}
 
 
 async def _each(source: Source, txids: Sequence[Txid]) -> AsyncGenerator[Transaction]:

@@ -136,19 +136,21 @@ class Sights:
     async def bring_parents(self, facts: Facts, news_above: int) -> list[MissingCoin]:
         """Add to each new sighting the outputs it spends; what of them is ours and was not read yet."""
         wanted = await aside_if_many(len(facts.sightings), partial(_orphans, facts, news_above))
-        missing = sorted({point.txid for points in wanted.values() for point in points})
-        kept = await self.ledger.run(lambda c: knowledge.kept(c, missing)) if missing else {}
-        spent = {point for points in wanted.values() for point in points}
+        spent: dict[Txid, list[Outpoint]] = {}
+        for point in chain.from_iterable(wanted.values()):
+            spent.setdefault(point.txid, []).append(point)
+        kept = await self.ledger.run(lambda c: knowledge.kept(c, spent)) if spent else {}
         found: dict[Outpoint, TxOutput] = {}
-        for k in kept.values():
-            found |= outputs_of(parse_transaction(k.raw), spent)
-        found |= await fetch_outputs(self.source, {point for point in spent if point.txid not in kept})
+        for txid, known in kept.items():
+            found |= outputs_of(parse_transaction(known.raw), spent[txid])
+        missing = {txid: points for txid, points in spent.items() if txid not in kept}
+        found |= await fetch_outputs(self.source, missing)
         beside = {txid: sighting.tx for txid, sighting in facts.sightings.items()}
         ours: list[MissingCoin] = []
         for txid, points in wanted.items():
             outputs = {point: found[point] for point in points if point in found}
-            if known := outputs | _spent_outputs(beside[txid], beside):
-                facts.sightings[txid] = _with_parents(facts.sightings[txid], known)
+            if parents := outputs | _spent_outputs(beside[txid], beside):
+                facts.sightings[txid] = _with_parents(facts.sightings[txid], parents)
             for point, output in outputs.items():
                 script = scripthash(output.script_pubkey)
                 if point.txid not in kept and script in self.watched and script not in self.too_busy:

@@ -87,16 +87,27 @@ def test_large_ones_are_forgotten_sooner() -> None:
     assert held.touched([shown[0].tx.txid], [])
 
 
+def witnessed(number: int, size: int) -> Sighting:
+    """One with so large a witness."""
+    spend = TxInput(Outpoint(Txid(f"{number:064x}"), 0), b"", 0)
+    tx = Transaction(Txid(f"{number:064x}"), 2, (spend,), (), ((b"x" * size,),), 0, stripped=b"x" * 60)
+    return Sighting(tx, UNCONFIRMED, Trust.REPORTED, ("a",))
+
+
+def test_a_witness_in_the_place_of_another_counts_instead_of_it() -> None:
+    held = Candidates()
+    for _ in range(100):
+        held.add("a", witnessed(1, 10))
+        held.add("b", witnessed(1, 99_000))
+    held.add("a", witnessed(2, 99_000))
+    assert len(held.all()) == 2  # 200 kB, and not 10 MB
+
+
 def test_their_witnesses_count() -> None:
     held = Candidates()
-    shown = []
-    for number in range(100):
-        spend = TxInput(Outpoint(Txid(f"{number:064x}"), 0), b"", 0)
-        tx = Transaction(
-            Txid(f"{number:064x}"), 2, (spend,), (), ((b"x" * 50_000, b"x" * 49_000),), 0, stripped=b"x" * 60
-        )
-        shown.append(Sighting(tx, UNCONFIRMED, Trust.REPORTED, ("a",)))
-        held.add("a", shown[-1])
+    shown = [witnessed(number, 99_000) for number in range(100)]
+    for one in shown:
+        held.add("a", one)
     assert held.all()[0].txid == shown[20].tx.txid  # 80 of 99 kB are 8 MB
     for one in shown:
         held.forget(one.tx.txid)
