@@ -85,7 +85,7 @@ async def test_witnesses_are_held_of_what_is_in_no_block_alone(
     async with pool(tmp_path, electrum({"a": servers["a"]}), [key.script], wanted=1) as here:
         await here.baselined()
         source = here.watch.attendants["a"].source
-        (held,) = (await fetch(source, [spend.txid])).values()
+        (held,) = (await fetch(source, [spend.txid]))[0].values()
         assert held.raw == held.stripped != spend.raw
-        (whole,) = (await fetch(source, [spend.txid], loose=[spend.txid])).values()
+        (whole,) = (await fetch(source, [spend.txid], witnesses=True))[0].values()
         assert whole.raw == spend.raw

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +19,7 @@ from watcher.sources.base import Misbehaved, NotThere, SourceError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Protocol, TypeVar
 
     from watcher.bitcoin.headers import Header
@@ -45,23 +44,34 @@ MOST_BYTES: Final = 2_000_000
 
 
 async def fetch(
-    source: Source, txids: Sequence[Txid], *, loose: Collection[Txid] = ()
-) -> dict[Txid, Transaction]:
-    """The transactions the source still has of these, each hashed to its txid.
+    source: Source, txids: Sequence[Txid], *, witnesses: bool = False
+) -> tuple[dict[Txid, Transaction], list[Txid]]:
+    """The transactions the source still has of these, each hashed to its txid, and those not asked for yet.
 
-    Only of the `loose` ones, which are in no block, the witnesses are kept: what is in one is proven without.
-    Of what is very large together not all is brought: whoever reads looks again, and has the rest then.
+    What is in a block is proven without its witnesses. Of what is very large together not all is brought.
     """
     found: dict[Txid, Transaction] = {}
+    left = list(txids)
     size = 0
-    async with aclosing(_each(source, txids)) as transactions:
-        async for tx in transactions:
-            held = tx if tx.txid in loose or not tx.witnesses else replace(tx, witnesses=())
-            found[tx.txid] = held
-            size += held.size
-            if size >= MOST_BYTES:
-                break
-    return found
+    while left and size < MOST_BYTES:
+        answers = await source.transactions(left[:BATCH])
+        left = [txid for txid in left if txid not in answers]
+        for txid, raw in answers.items():
+            if isinstance(raw, SourceError):
+                _unless_gone(raw)
+                continue
+            tx = checked(txid, raw)
+            found[txid] = tx if witnesses or not tx.witnesses else replace(tx, witnesses=())
+            size += found[txid].size
+    return found, left
+
+
+def by_parent(points: Iterable[Outpoint]) -> dict[Txid, list[Outpoint]]:
+    """These points by the transaction that they are outputs of."""
+    grouped: dict[Txid, list[Outpoint]] = {}
+    for point in points:
+        grouped.setdefault(point.txid, []).append(point)
+    return grouped
 
 
 async def fetch_outputs(
@@ -69,28 +79,17 @@ async def fetch_outputs(
 ) -> dict[Outpoint, TxOutput]:
     """These outputs, by their transaction, where the source has that; the transactions are not held."""
     found: dict[Outpoint, TxOutput] = {}
-    async with aclosing(_each(source, list(points))) as transactions:
-        async for tx in transactions:
-            found |= outputs_of(tx, points[tx.txid])
+    left = list(points)
+    while left:
+        parents, left = await fetch(source, left)
+        for txid, tx in parents.items():
+            found |= outputs_of(tx, points[txid])
     return found
 
 
 def outputs_of(tx: Transaction, points: Iterable[Outpoint]) -> dict[Outpoint, TxOutput]:
     """Of these points, which are of `tx`, those that it has."""
     return {point: tx.outputs[point.vout] for point in points if point.vout < len(tx.outputs)}
-
-
-async def _each(source: Source, txids: Sequence[Txid]) -> AsyncGenerator[Transaction]:
-    """The transactions that the source has of these, one at a time."""
-    left = list(txids)
-    while left:
-        answers = await source.transactions(left[:BATCH])
-        left = [txid for txid in left if txid not in answers]
-        for txid, raw in answers.items():
-            if isinstance(raw, SourceError):
-                _unless_gone(raw)
-            else:
-                yield checked(txid, raw)
 
 
 def checked(txid: Txid, raw: bytes) -> Transaction:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from watcher.bitcoin.scripts import scripthash
 from watcher.bitcoin.types import Unconfirmed
 from watcher.core.observation import Sighting, Trust
-from watcher.observe.proving import fetch
+from watcher.observe.proving import by_parent, fetch, fetch_outputs
 from watcher.sources.base import SourceError
 
 if TYPE_CHECKING:
@@ -29,14 +29,10 @@ MAX_CANDIDATES: Final = 50  # the newest of each history: the rival is younger t
 async def find_rivals(source: Source, prover: Prover, lost: Sequence[Transaction]) -> dict[Txid, Sighting]:
     """Transactions that spend a coin of a lost one, where the source has any; confirmed ones are proven."""
     coins = {i.outpoint for tx in lost for i in tx.inputs if not tx.is_coinbase}
-    parents = await fetch(source, sorted({coin.txid for coin in coins}))
+    outputs = await fetch_outputs(source, by_parent(sorted(coins)))
     scripts: dict[ScriptHash, None] = {}
     for tx in lost:
-        lies_on = [
-            scripthash(parents[i.outpoint.txid].outputs[i.outpoint.vout].script_pubkey)
-            for i in tx.inputs
-            if i.outpoint.txid in parents and i.outpoint.vout < len(parents[i.outpoint.txid].outputs)
-        ]
+        lies_on = [scripthash(outputs[i.outpoint].script_pubkey) for i in tx.inputs if i.outpoint in outputs]
         scripts |= dict.fromkeys(lies_on[:MAX_SCRIPTS])
     answer = await source.histories(list(scripts))
     gone = {tx.txid for tx in lost}
@@ -44,8 +40,7 @@ async def find_rivals(source: Source, prover: Prover, lost: Sequence[Transaction
     for history in answer.histories.values():
         if not isinstance(history, SourceError):
             heights |= {c.txid: c.height for c in history[-MAX_CANDIDATES:] if c.txid not in gone}
-    loose = {txid for txid, height in heights.items() if height is None}
-    candidates = await fetch(source, list(heights), loose=loose)
+    candidates, _ = await fetch(source, list(heights), witnesses=True)
     rivals = {t: tx for t, tx in candidates.items() if any(i.outpoint in coins for i in tx.inputs)}
     found = await prover.prove(
         source, rivals, {t: height for t in rivals if (height := heights[t]) is not None}

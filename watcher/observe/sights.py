@@ -13,7 +13,7 @@ from watcher.bitcoin.transactions import parse_transaction
 from watcher.bitcoin.types import Confirmed, Outpoint, Unconfirmed
 from watcher.core.observation import Sighting, Trust
 from watcher.ledger import knowledge
-from watcher.observe.proving import fetch, fetch_outputs, outputs_of
+from watcher.observe.proving import by_parent, fetch, fetch_outputs, outputs_of
 from watcher.observe.slices import A_SLICE
 from watcher.sources.aside import aside_if_many
 
@@ -100,18 +100,39 @@ class Sights:
 
         The branches of those in `waiting` are asked for later. Returns how many there are at all.
         """
-        loose = {claim.txid for claim in news.values() if claim.height is None}
-        wanted = [t for t in news if t not in kept]
-        transactions = await fetch(self.source, _turned(wanted, loose), loose=loose)
-        transactions |= {t: parse_transaction(kept[t].raw) for t in news if t in kept}
         facts.kept |= kept.keys()
         facts.fallen |= {txid for txid, known in kept.items() if known.fallen}
+        held = {txid: parse_transaction(kept[txid].raw) for txid in news if txid in kept}
         heights = await aside_if_many(
             len(news), lambda: {c.txid: c.height for c in news.values() if c.height is not None}
         )
+        # what is large comes in parts, each shown to be so before the next: who lies is caught at the first
+        part, left = {t: tx for t, tx in held.items() if t in heights}, [t for t in heights if t not in held]
+        there = 0
+        while part or left:
+            if left:
+                more, left = await fetch(self.source, left)
+                part |= more
+            there += len(part)
+            await self._show(part, heights, waiting, facts)
+            part = {}
+        loose = [txid for txid in news if txid not in heights]
+        found, _ = await fetch(self.source, _turned([t for t in loose if t not in held]), witnesses=True)
+        found |= {txid: held[txid] for txid in loose if txid in held}
+        for txid, tx in found.items():
+            facts.sightings[txid] = Sighting(tx, Unconfirmed(), Trust.REPORTED, (self.source.name,))
+        return there + len(found)
+
+    async def _show(
+        self,
+        transactions: Mapping[Txid, Transaction],
+        heights: Mapping[Txid, int],
+        waiting: Mapping[Txid, tuple[str, ...]],
+        facts: Facts,
+    ) -> None:
+        """These are in the blocks at these heights: by a branch now, or by the word of those in `waiting`."""
         later = await aside_if_many(
-            len(waiting),
-            lambda: {t: transactions[t] for t in waiting if t in transactions and t in heights},
+            len(waiting), lambda: {t: tx for t, tx in transactions.items() if t in waiting}
         )
         told = await self.past.told_before(self.ledger, later)
         now = await aside_if_many(
@@ -123,22 +144,11 @@ class Sights:
             len(later), lambda: {t: tx for t, tx in later.items() if t not in told}
         )
         facts.sightings |= await self.prover.believe(self.source, believed, heights, waiting)
-        for claim in news.values():
-            if claim.height is None and claim.txid in transactions:
-                facts.sightings[claim.txid] = Sighting(
-                    tx=transactions[claim.txid],
-                    position=Unconfirmed(),
-                    trust=Trust.REPORTED,
-                    sources=(self.source.name,),
-                )
-        return len(transactions)
 
     async def bring_parents(self, facts: Facts, news_above: int) -> list[MissingCoin]:
         """Add to each new sighting the outputs it spends; what of them is ours and was not read yet."""
         wanted = await aside_if_many(len(facts.sightings), partial(_orphans, facts, news_above))
-        spent: dict[Txid, list[Outpoint]] = {}
-        for point in chain.from_iterable(wanted.values()):
-            spent.setdefault(point.txid, []).append(point)
+        spent = by_parent(chain.from_iterable(wanted.values()))
         kept = await self.ledger.run(lambda c: knowledge.kept(c, spent)) if spent else {}
         found: dict[Outpoint, TxOutput] = {}
         for txid, known in kept.items():
@@ -174,14 +184,13 @@ def _kept(connection: sqlite3.Connection, claims: Iterable[Claim]) -> dict[Txid,
     return knowledge.kept(connection, [claim.txid for claim in claims])
 
 
-def _turned(wanted: Sequence[Txid], loose: Collection[Txid]) -> list[Txid]:
-    """What is in blocks first, and then what is not, beginning elsewhere each time.
+def _turned(loose: Sequence[Txid]) -> list[Txid]:
+    """What is in no block, beginning elsewhere each time.
 
     So each is seen after a while where there is always more than is brought at once.
     """
-    some = [txid for txid in wanted if txid in loose]
-    at = time.monotonic_ns() % len(some) if some else 0
-    return [txid for txid in wanted if txid not in loose] + some[at:] + some[:at]
+    at = time.monotonic_ns() % len(loose) if loose else 0
+    return [*loose[at:], *loose[:at]]
 
 
 def _orphans(facts: Facts, news_above: int) -> dict[Txid, list[Outpoint]]:
