@@ -65,10 +65,13 @@ class Strict(ToyEsplora):
         return await super()._answer(request)
 
     @property
-    def most(self) -> int:
-        """How many requests came in the busiest time of `SECONDS`, but for what the network shifts."""
-        window = SECONDS - 0.2
-        return max(sum(first <= t < first + window for t in self.times) for first in self.times)
+    def allowed(self) -> float:
+        """How many requests there may have been until the last: a quarter at once, the rest spread evenly.
+
+        Over all of the time: what a busy machine holds up comes together, and is none too many.
+        """
+        at_once = REQUESTS // 4
+        return at_once + (REQUESTS - at_once + 1) / SECONDS * (self.times[-1] - self.times[0]) + 1
 
 
 @pytest_asyncio.fixture
@@ -110,7 +113,7 @@ async def test_it_is_read_within_the_budget(explorer: Strict, tmp_path: Path) ->
     async with pool(tmp_path, [source(explorer)], [BUSY]) as here, swept(here):
         await here.baselined()
         assert here.balance == (MANY * SATS, 0)
-        assert explorer.most <= REQUESTS
+        assert 3 * REQUESTS / 4 < len(explorer.times) <= explorer.allowed
         assert (await here.writer.run(verify)).failures == []
 
 
